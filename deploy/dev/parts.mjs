@@ -1,0 +1,75 @@
+// What the demo consists of, and where each part listens.
+import { join } from 'node:path';
+import { ROOT } from './command.mjs';
+import { withLock } from './lock.mjs';
+import { choosePort, isListening } from './ports.mjs';
+
+const PREFERRED = { page: 8000, events: 8080, ops: 9090, nats: 4222 };
+
+/** @typedef {{ page: string, events: string, ops: string, nats: string }} Urls */
+
+async function choosePorts(anyPort) {
+  const ports = {};
+  for (const [name, preferred] of Object.entries(PREFERRED)) {
+    ports[name] = await choosePort(anyPort ? undefined : preferred);
+  }
+  return ports;
+}
+
+/** `NATS_URL=localhost:4222` is what people write; the config wants the scheme. */
+function givenNats(env) {
+  if (!env.NATS_URL) return undefined;
+  return env.NATS_URL.includes('://') ? env.NATS_URL : `nats://${env.NATS_URL}`;
+}
+
+async function answersOk(url) {
+  const patience = AbortSignal.timeout(2000);
+  // It refuses connections until it listens, and answers 503 until it accepts streams.
+  return fetch(url, { signal: patience }).then(
+    (response) => response.ok,
+    () => false,
+  );
+}
+
+const node = (file, args, env) => ({ program: process.execPath, args: [join(ROOT, file), ...args], env });
+
+async function startAll(children, { natsServer, anyPort }) {
+  const ports = await choosePorts(anyPort);
+  const nats = givenNats(process.env) ?? `nats://127.0.0.1:${ports.nats}`;
+  const urls = {
+    nats,
+    page: `http://127.0.0.1:${ports.page}/`,
+    events: `http://127.0.0.1:${ports.events}/events`,
+    ops: `http://127.0.0.1:${ports.ops}`,
+  };
+  if (natsServer !== undefined) {
+    const command = { program: natsServer, args: ['--addr', '127.0.0.1', '--port', String(ports.nats)] };
+    await children.start('nats-server', command, () => isListening(ports.nats));
+  }
+  const env = { ...process.env, NATS_URL: nats };
+  const sidestream = node('dist/main.js', ['serve', '--config', join(ROOT, 'deploy/demo/sidestream.yaml')], {
+    ...env,
+    SIDESTREAM_LISTEN: `127.0.0.1:${ports.events}`,
+    SIDESTREAM_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
+    PAGE_PORT: String(ports.page),
+  });
+  await children.start('sidestream', sidestream, () => answersOk(`${urls.ops}/readyz`));
+  const backend = node('deploy/demo/backend.mjs', [], {
+    ...env,
+    PORT: String(ports.page),
+    EVENTS_URL: urls.events,
+  });
+  await children.start('backend', backend, () => isListening(ports.page));
+  return urls;
+}
+
+/**
+ * Starts nats-server (unless NATS_URL names one), Sidestream and the backend, each when the one before is of use.
+ * @param {import('./children.mjs').Children} children
+ * @param {{ natsServer: string | undefined, anyPort: boolean }} options anyPort: not even the preferred ports
+ * @returns {Promise<Urls>}
+ */
+export function startParts(children, options) {
+  // Between choosing a port and listening on it another demo could choose the same.
+  return withLock('start', () => startAll(children, options));
+}

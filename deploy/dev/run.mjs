@@ -1,0 +1,50 @@
+// `npm run demo`, `npm test`, `npm run bench`: sets up what is missing, says what it did, then does the job.
+// Until the dependencies are installed only node: modules may be imported, so everything else is loaded late; and
+// the check of Node's version comes first, because the rest is written for it.
+
+const OLDEST_NODE = 20;
+
+const USAGE = `Usage: node deploy/dev/run.mjs <demo|test|bench> [options]
+
+  demo [--once] [--verbose]   nats-server, Sidestream and a publisher, and a page that shows the events
+  test [vitest arguments]     format, lint, types and all tests; with arguments only the tests they select
+  bench [--help] [options]    the benchmarks
+
+Set-up, where it is needed: the dependencies (npm ci), the build (tsc), nats-server.
+  NATS_SERVER_BIN=FILE        this nats-server
+  NATS_URL=URL                demo: a NATS server that already runs
+  CHROMIUM_BIN=FILE           test: this Chromium
+  SIDESTREAM_NO_INSTALL=1     never install anything on this machine; say what is missing instead`;
+
+/** The jobs, and what each needs before it starts. */
+const JOBS = {
+  demo: async (args) => (await import('./demo.mjs')).demo(args),
+  test: async (args) => (await import('./test.mjs')).test(args),
+  bench: async (args) => (await import('./bench.mjs')).bench(args),
+};
+
+async function main([job, ...args]) {
+  if (job === '--help' || job === '-h') {
+    console.log(USAGE);
+    return 0;
+  }
+  if (!Object.hasOwn(JOBS, job ?? '')) {
+    console.error(`${job === undefined ? 'Which job?' : `Unknown job "${job}".`}\n\n${USAGE}`);
+    return 2;
+  }
+  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+    console.error(
+      `Sidestream needs Node ${OLDEST_NODE} or newer; this is ${process.version} (${process.execPath}).`,
+    );
+    return 1;
+  }
+  return JOBS[job](args);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  // A set-up error says all there is to say; of anything else the stack is wanted.
+  console.error(error?.name === 'SetupError' ? `\n${error.message}` : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,52 @@
+// `npm test`: everything a change must pass, in the order in which it fails fastest.
+import { join } from 'node:path';
+import { ROOT, runProgram, say } from './command.mjs';
+import { ensureBuild, ensureDependencies } from './dependencies.mjs';
+import { ensureNatsServer } from './nats-server.mjs';
+import { ensureChromium, ensureOpenssl } from './test-programs.mjs';
+
+/** Biome colours what it writes into a CI's log, and makes it unreadable. */
+const COLORS = process.stdout.isTTY ? [] : ['--colors=off'];
+
+const STEPS = {
+  'format and lint': ['@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', ...COLORS, '.'],
+  types: ['typescript/bin/tsc', '--noEmit'],
+  tests: ['vitest/vitest.mjs', 'run'],
+};
+
+// Node runs the tools' own files: no shell and no npx between us and their exit codes.
+const runTool = ([file, ...args], env) =>
+  runProgram(process.execPath, [join(ROOT, 'node_modules', file), ...args], { show: 'all', env });
+
+/** What the tests read from the environment: which programs to use, or why there is none. */
+async function environment() {
+  const natsServer = await ensureNatsServer();
+  await ensureOpenssl();
+  const chromium = await ensureChromium();
+  if (chromium.why) say(`The tests in a browser will not run: ${chromium.why}.`);
+  return {
+    ...process.env,
+    NATS_SERVER_BIN: natsServer,
+    ...(chromium.why ? { SIDESTREAM_NO_CHROMIUM: chromium.why } : { CHROMIUM_BIN: chromium.file }),
+  };
+}
+
+/**
+ * @param {readonly string[]} args vitest's; with any of them only the tests run, and of them what they select
+ * @returns {Promise<number>} the first failing step's exit code
+ */
+export async function test(args) {
+  await ensureDependencies();
+  await ensureBuild();
+  const env = await environment();
+  const steps = args.length > 0 ? { tests: [...STEPS.tests, ...args] } : STEPS;
+  for (const [name, command] of Object.entries(steps)) {
+    say(name);
+    const { code } = await runTool(command, env);
+    if (code !== 0) {
+      say(`${name}: failed`);
+      return code;
+    }
+  }
+  return 0;
+}

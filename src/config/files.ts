@@ -1,0 +1,77 @@
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Finding, Judgement } from './findings.ts';
+import { formatPath, type Path, walk } from './outline.ts';
+import type { Settings } from './schema.ts';
+
+/** A file that the config names. */
+export interface NamedFile {
+  /** Absolute. */
+  readonly path: string;
+  /** Its content, trimmed, where the content is the value. */
+  readonly content?: string;
+}
+
+/** By the key that names them: `nats.auth.tokenFile`. */
+export type NamedFiles = ReadonlyMap<string, NamedFile>;
+
+/**
+ * Looks up every file that the settings name, relative to `folder`: what cannot be read is better said now, with its
+ * line, than at the first connection.
+ */
+export function checkFiles(
+  settings: Settings,
+  judgement: Judgement,
+  folder: string,
+): { files: NamedFiles; findings: Finding[] } {
+  const files = new Map<string, NamedFile>();
+  const findings: Finding[] = [];
+  for (const { path, key } of walk()) {
+    const { form } = key.doc;
+    if ((form !== 'file' && form !== 'secret-file') || !judgement.sound(...path)) continue;
+    const named = valueAt(settings, path);
+    if (typeof named !== 'string') continue;
+    const absolute = resolve(folder, named);
+    const problem = form === 'file' ? unreadable(absolute) : undefined;
+    const read = form === 'secret-file' ? readSecret(absolute) : { path: absolute };
+    if (typeof read === 'string' || problem !== undefined) {
+      findings.push({ path, message: `names a file that ${problem ?? read}`, detail: absolute });
+    } else {
+      files.set(formatPath(path), read);
+    }
+  }
+  return { files, findings };
+}
+
+/** The file with its content, or what is wrong with it. */
+function readSecret(path: string): NamedFile | string {
+  const problem = unreadable(path);
+  if (problem !== undefined) return problem;
+  const content = readFileSync(path, 'utf8').trim();
+  if (content === '') return 'is empty: the secret must stand in it';
+  return { path, content };
+}
+
+function unreadable(path: string): string | undefined {
+  try {
+    if (!statSync(path).isFile()) return 'is not a regular file';
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      return "does not exist (relative paths start at the config file's folder)";
+    if (code === 'EACCES') return 'may not be read by the user that this runs as';
+    return `cannot be read (${String(code)})`;
+  }
+}
+
+function valueAt(settings: Settings, path: Path): unknown {
+  return path.reduce<unknown>(
+    (here, step) =>
+      typeof here === 'object' && here !== null
+        ? Object.entries(here).find(([key]) => key === step)?.[1]
+        : undefined,
+    settings,
+  );
+}

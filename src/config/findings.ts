@@ -1,0 +1,35 @@
+import type { Path } from './outline.ts';
+
+/** What is wrong with one key, before anybody looked up where it stands and what of it may be shown. */
+export interface Finding {
+  readonly path: Path;
+  /** What to point at; the value, if not said. */
+  readonly at?: 'key';
+  /** What is wrong and how to mend it, without quoting any value of the file. */
+  readonly message: string;
+  /** Say what was received. */
+  readonly received?: true;
+  /** More, that quotes the values at `quotes`, or at `path`: left out where one of them may not be shown. */
+  readonly detail?: string;
+  readonly quotes?: readonly Path[];
+}
+
+/** What is known of the settings while the rules look at them: some keys may have been misread. */
+export interface Judgement {
+  /** Whether a section could be read as one; single keys in it may still be wrong. */
+  readable(...path: Path): boolean;
+  /** Whether nothing at or below a path is wrong. */
+  sound(...path: Path): boolean;
+}
+
+/** Judges by the paths at which something is wrong. */
+export function judge(wrong: readonly Path[]): Judgement {
+  return {
+    readable: (...path) => !wrong.some((bad) => leadsTo(bad, path)),
+    sound: (...path) => !wrong.some((bad) => leadsTo(bad, path) || leadsTo(path, bad)),
+  };
+}
+
+function leadsTo(prefix: Path, path: Path): boolean {
+  return prefix.length <= path.length && prefix.every((step, index) => step === path[index]);
+}

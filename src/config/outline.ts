@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { type KeyDoc, keyDocs } from './keys.ts';
+import { configSchema } from './schema.ts';
+
+/** A place in the config: names of keys and indices of list items, from the top. */
+export type Path = readonly (string | number)[];
+
+/** The schema as a tree to walk: what messages, the JSON Schema, the example and the reference are made from. */
+export interface Outline {
+  readonly doc: KeyDoc;
+  /** In the form in which it is written; `undefined` where there is none. */
+  readonly default: unknown;
+  /** The keys of a section, in their order. */
+  readonly keys: ReadonlyMap<string, Outline>;
+  /** What every value of a record, or every item of a list, is. */
+  readonly each: Outline | undefined;
+}
+
+/** The whole config. */
+export const outline: Outline = outlineOf(configSchema);
+
+/** What the schema says about a path; `undefined` for keys that it does not know. */
+export function lookUp(path: Path, from: Outline = outline): Outline | undefined {
+  let here: Outline | undefined = from;
+  for (const step of path) {
+    here = typeof step === 'number' || here?.doc.form === 'record' ? here?.each : here?.keys.get(step);
+  }
+  return here;
+}
+
+/** Every key with its path, sections before what is in them; a record's own name stands as `*`. */
+export function* walk(from: Outline = outline, path: Path = []): Generator<{ path: Path; key: Outline }> {
+  if (path.length > 0) yield { path, key: from };
+  for (const [name, key] of from.keys) yield* walk(key, [...path, name]);
+  if (from.doc.form === 'record' && from.each !== undefined) yield* walk(from.each, [...path, '*']);
+}
+
+/** What may be the name of a key. Anything else is not shown: it may be a secret in the wrong place, or drive a terminal. */
+export const KEY_NAME = /^[\w.*-]{1,64}$/;
+
+/** `nats.servers[0]`: a path as it is shown. */
+export function formatPath(path: Path): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    const name = KEY_NAME.test(step) ? step : '?';
+    return text === '' ? name : `${text}.${name}`;
+  }, '');
+}
+
+function outlineOf(schema: unknown): Outline {
+  let [inner, written] = [schema, undefined as unknown];
+  while (inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
+    if (inner instanceof z.ZodPrefault) written = inner.def.defaultValue;
+    inner = inner.unwrap();
+  }
+  if (!(inner instanceof z.ZodType)) throw new TypeError('not a schema');
+  const doc = keyDocs.get(inner);
+  if (doc === undefined) throw new TypeError(`a key of the config has no documentation: ${inner.def.type}`);
+  const keys = inner instanceof z.ZodObject ? Object.entries(inner.shape) : [];
+  const each =
+    inner instanceof z.ZodRecord ? inner.valueType : inner instanceof z.ZodArray ? inner.element : undefined;
+  return {
+    doc,
+    default: written,
+    keys: new Map(keys.map(([name, key]) => [name, outlineOf(key)])),
+    each: each === undefined ? undefined : outlineOf(each),
+  };
+}

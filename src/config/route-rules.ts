@@ -1,0 +1,114 @@
+import { SidestreamError } from '../errors.ts';
+import { parseEventTemplate } from '../routing/event.ts';
+import { overlap, parseRouteTemplate, type RouteTemplate } from '../routing/template.ts';
+import type { Finding, Judgement } from './findings.ts';
+import { formatPath, type Path } from './outline.ts';
+import { ROUTE_NAME_PATTERN } from './routes.ts';
+import type { Settings } from './schema.ts';
+
+type Route = Settings['channels'][string];
+
+/** A route whose channel template is in order; the subject may not be. */
+interface Candidate {
+  readonly name: string;
+  readonly template: RouteTemplate;
+}
+
+/** The rules for routes: names, templates, and that no channel name matches two of them. */
+export function checkRoutes({ channels }: Settings, judgement: Judgement): Finding[] {
+  if (!judgement.readable('channels')) return [];
+  const routes = Object.entries(channels);
+  if (routes.length === 0) {
+    return [{ path: ['channels'], at: 'key', message: 'holds no route: add at least one' }];
+  }
+  const findings: Finding[] = routes.flatMap(([name]) => checkName(name));
+  const candidates: Candidate[] = [];
+  for (const [name, route] of routes) {
+    if (!judgement.readable('channels', name)) continue;
+    const template = checkTemplates(findings, ['channels', name], route, judgement);
+    if (template === undefined) continue;
+    findings.push(...checkOverlap({ name, template }, candidates));
+    candidates.push({ name, template });
+  }
+  return findings;
+}
+
+function checkName(name: string): Finding[] {
+  if (new RegExp(ROUTE_NAME_PATTERN).test(name)) return [];
+  const message = 'is no name for a route: use 1 to 64 of a to z, 0 to 9, _ and -, a letter first';
+  return [{ path: ['channels', name], at: 'key', message }];
+}
+
+/** Checks each template of a route as far as what it builds on is in order; gives what the channel template is alone. */
+function checkTemplates(
+  findings: Finding[],
+  path: Path,
+  { channel, subject, event }: Route,
+  { sound }: Judgement,
+): RouteTemplate | undefined {
+  if (!sound(...path, 'channel')) return undefined;
+  const quoting = (...keys: string[]) => keys.map((key) => [...path, key]);
+  const alone = attempt(findings, path, quoting('channel'), () =>
+    parseRouteTemplate(channel, anySubject(channel)),
+  );
+  if (alone === undefined) return undefined;
+  if (sound(...path, 'subject')) {
+    attempt(findings, path, quoting('channel', 'subject'), () => parseRouteTemplate(channel, subject));
+  }
+  if (event !== undefined && sound(...path, 'event')) {
+    attempt(findings, path, quoting('channel', 'event'), () => parseEventTemplate(event, alone.params));
+  }
+  return alone;
+}
+
+/** A subject that fits the channel, so that the channel can be judged whatever its own subject is. */
+function anySubject(channel: string): string {
+  return ['x', ...(channel.match(/\{[^{}]*\}/g) ?? [])].join('.');
+}
+
+/** What is parsed, or nothing and a finding at the key that is to blame. */
+function attempt<T>(
+  findings: Finding[],
+  route: Path,
+  quotes: readonly Path[],
+  parse: () => T,
+): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof SidestreamError) || error.code !== 'TEMPLATE_INVALID') throw error;
+    const kind = String(error.fields.kind);
+    const message = `is not a usable ${kind} template`;
+    findings.push({ path: [...route, kind], message, detail: error.message, quotes });
+    return undefined;
+  }
+}
+
+function checkOverlap({ name, template }: Candidate, earlier: readonly Candidate[]): Finding[] {
+  const start = literalStart(template);
+  for (const other of earlier) {
+    // Most pairs part in their first letters; the search for a shared name costs a thousand times as much.
+    const otherStart = literalStart(other.template);
+    if (!start.startsWith(otherStart) && !otherStart.startsWith(start)) continue;
+    const witness = overlap(other.template, template);
+    if (witness !== undefined) return [overlapFinding(name, other.name, witness)];
+  }
+  return [];
+}
+
+function overlapFinding(name: string, other: string, witness: string): Finding {
+  const begin = 'a channel name must match one route only, so begin them differently';
+  return {
+    path: ['channels', name, 'channel'],
+    message: `overlaps route ${formatPath([other])}: ${begin}`,
+    detail: `both match ${JSON.stringify(witness)}`,
+    quotes: [
+      ['channels', name, 'channel'],
+      ['channels', other, 'channel'],
+    ],
+  };
+}
+
+function literalStart(template: RouteTemplate): string {
+  return template.channel.split('{', 1)[0] ?? '';
+}

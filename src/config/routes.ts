@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { keyDocs, section } from './keys.ts';
+import { choice, duration, flag, LONGEST_DURATION, text } from './kinds.ts';
+
+/** A route's name. Checked with the other rules and not by the record: there, a wrong name would hide what is inside. */
+export const ROUTE_NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
+
+const route = section('One route: which channels browsers may ask for, and the subject that feeds each.', {
+  channel: text({
+    type: 'channel template',
+    expected: 'a channel template like prices.{symbol}',
+    required: 'the channel template, like prices.{symbol}',
+    description:
+      'The channel names of this route: 1 to 256 of `A-Z a-z 0-9 _ . : ~ -`, where `{name}` stands for one value without dots. No channel name may match two routes.',
+  }),
+  subject: text({
+    type: 'subject template',
+    expected: 'a subject template like market.prices.{symbol}',
+    required: 'the subject template, like market.prices.{symbol}',
+    description:
+      'The NATS subject that feeds such a channel. Holds every `{name}` of the channel, each as a whole token; `*` takes any token, a last `>` any rest.',
+  }),
+  access: choice(['public'], {
+    required: 'without it nobody could read this route; write `access: public` to let everybody',
+    description:
+      'Who may read it. `public` is everybody; it must be written down, so that no route is public by accident.',
+  }),
+  event: text({
+    type: 'event template',
+    expected: 'an event name or template like price or {symbol}-tick',
+    description:
+      'The event name for messages that bring none in an `Sse-Event` header; without it `message`. May hold `{channel}`, `{subject}`, `{header.NAME}` and the `{name}`s of the channel.',
+    example: 'price',
+  }).optional(),
+  binary: flag({
+    description: 'Sends payloads as base64. Set it where they are not UTF-8 text.',
+  }).prefault(false),
+  envelope: flag({
+    description:
+      'Wraps each payload in JSON: `{channel, subject, event, time, data}`. Set it when one stream carries several channels and the page must tell them apart.',
+  }).prefault(false),
+  linger: duration({
+    min: '1ms',
+    max: LONGEST_DURATION,
+    zero: 'none',
+    description:
+      'How long the NATS subscription stays after its last reader left. Keep it above the longest `sse.retry`, so that a lone reader who reconnects finds it still there.',
+  }).prefault('60s'),
+});
+
+/** What the config has under `channels:`. */
+export const channels = z.record(z.string(), route);
+keyDocs.add(channels, {
+  form: 'record',
+  type: 'mapping of route names to routes',
+  required: true,
+  description:
+    'The routes, at least one, each under a name of your choice (a to z, 0 to 9, `_`, `-`) that labels its metrics and log lines.',
+  json: { propertyNames: { pattern: ROUTE_NAME_PATTERN }, minProperties: 1 },
+});
+
+/** Routes to learn from; the first is shown with every key that a route has. */
+export const exampleRoutes: readonly ExampleRoute[] = [
+  {
+    name: 'prices',
+    about:
+      'A channel for each symbol: who reads /events/prices.ACME gets what is published to market.prices.ACME.',
+    values: {
+      channel: 'prices.{symbol}',
+      subject: 'market.prices.{symbol}',
+      access: 'public',
+      event: 'price',
+    },
+  },
+  {
+    name: 'chat',
+    about:
+      'A channel for each room. The envelope tells a page with several rooms on one stream which one spoke.',
+    values: { channel: 'chat-{room}', subject: 'chat.room.{room}', access: 'public', envelope: true },
+  },
+  {
+    name: 'logs',
+    about:
+      'One channel with everything that is published under `logs.`; each event is named after its subject.',
+    values: { channel: 'logs', subject: 'logs.>', access: 'public', event: '{subject}' },
+  },
+];
+
+export interface ExampleRoute {
+  readonly name: string;
+  readonly about: string;
+  readonly values: Readonly<Record<string, string | boolean>>;
+}

@@ -1,0 +1,87 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { HostPort } from '../config/schema.ts';
+import { SidestreamError } from '../errors.ts';
+
+export interface OpsOptions {
+  readonly listen: HostPort;
+  /** The text of `/metrics` and its media type. */
+  metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
+  /** Why new streams would be refused, or `undefined` when they are accepted. */
+  unready(): string | undefined;
+}
+
+/** The port for operators: `/metrics`, `/livez`, `/readyz`. By node:http, so that it answers whatever the streams' side does. */
+export class OpsServer {
+  readonly #options: OpsOptions;
+  readonly #server: Server;
+
+  constructor(options: OpsOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        send(response, 500, `${String(error)}\n`);
+      });
+    });
+  }
+
+  /**
+   * Starts listening; gives where.
+   * @throws SidestreamError LISTEN_FAILED
+   */
+  async listen(): Promise<HostPort> {
+    const { host, port } = this.#options.listen;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => {
+        reject(
+          new SidestreamError(
+            'LISTEN_FAILED',
+            `cannot listen on ${host}:${port} (ops.listen): ${cause.message}`,
+            { cause, fields: { host, port } },
+          ),
+        );
+      });
+      this.#server.listen(port, host, resolve);
+    });
+    const address = this.#server.address();
+    return { host, port: typeof address === 'object' && address !== null ? address.port : port };
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server.listening) return;
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      return send(response, 405, 'only GET and HEAD\n');
+    }
+    switch (request.url?.split('?')[0]) {
+      case '/livez':
+        return send(response, 200, 'ok\n');
+      case '/readyz': {
+        const reason = this.#options.unready();
+        return reason === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${reason}\n`);
+      }
+      case '/metrics': {
+        const { text, contentType } = await this.#options.metrics();
+        return send(response, 200, text, contentType);
+      }
+      default:
+        return send(response, 404, 'not here; try /metrics, /livez or /readyz\n');
+    }
+  }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' });
+  response.end(body);
+}

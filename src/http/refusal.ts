@@ -1,0 +1,78 @@
+import { encodeControl, retryLine } from '../protocol/sse.ts';
+import type { RefusalCode } from '../reasons.ts';
+import { REFUSAL_CODES } from '../reasons.ts';
+
+/** The status that each refusal has where the caller can read one. DESIGN 2.3. */
+const STATUS: Readonly<Record<RefusalCode, string>> = {
+  CONNECTION_LIMIT: '503 Service Unavailable',
+  CONNECTION_LIMIT_IP: '429 Too Many Requests',
+  CONNECTION_LIMIT_CHANNEL: '503 Service Unavailable',
+  CHANNEL_LIMIT: '503 Service Unavailable',
+  CONNECT_RATE: '503 Service Unavailable',
+  DRAINING: '503 Service Unavailable',
+  NATS_NOT_READY: '503 Service Unavailable',
+  CHANNEL_MALFORMED: '400 Bad Request',
+  CHANNEL_UNKNOWN: '404 Not Found',
+  CHANNELS_MISSING: '400 Bad Request',
+  CHANNELS_TOO_MANY: '400 Bad Request',
+  CURSOR_MALFORMED: '400 Bad Request',
+  NOT_ACCEPTABLE: '406 Not Acceptable',
+  METHOD_NOT_ALLOWED: '405 Method Not Allowed',
+  BODY_NOT_ALLOWED: '400 Bad Request',
+  NOT_FOUND: '404 Not Found',
+};
+
+/** An answer, ready to be written. */
+export interface Answer {
+  readonly status: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: string;
+  /** Whether the connection must not be used again. */
+  readonly close: boolean;
+}
+
+export interface RefusalContext {
+  /** Whether the caller can read a status. */
+  readonly asStatus: boolean;
+  readonly retryMs: number;
+  /** `sse.control`. */
+  readonly control: boolean;
+  /** The channel that is to blame, if one is; it was checked to be a channel name. */
+  readonly channel?: string;
+}
+
+/**
+ * A refusal as the caller can understand it. What may be better later is, to a native EventSource, a stream that ends
+ * at once and tells when to come back: any status but 200 would make it give up for good.
+ */
+export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel }: RefusalContext): Answer {
+  const status = STATUS[code];
+  const passing = status.startsWith('503') || status.startsWith('429');
+  const retryAfter: [string, string][] = passing ? [['Retry-After', String(Math.ceil(retryMs / 1000))]] : [];
+  if (passing && !asStatus) {
+    const close = control
+      ? encodeControl('sidestream.close', { reason: 'overloaded', code, retry: retryMs })
+      : '\n';
+    return {
+      status: '200 OK',
+      headers: [...STREAM_HEADERS, ...retryAfter],
+      body: retryLine(retryMs) + close,
+      close: true,
+    };
+  }
+  const message = REFUSAL_CODES[code].replaceAll('`', '') + (channel === undefined ? '' : ` (${channel})`);
+  const headers: [string, string][] = [
+    ['Content-Type', 'application/json'],
+    ['Cache-Control', 'no-store'],
+    ...retryAfter,
+  ];
+  if (code === 'METHOD_NOT_ALLOWED') headers.push(['Allow', 'GET, OPTIONS']);
+  return { status, headers, body: JSON.stringify({ error: { code, message } }), close: passing };
+}
+
+/** Headers of every stream. No charset: some Go clients compare the type exactly. */
+export const STREAM_HEADERS: readonly (readonly [string, string])[] = [
+  ['Content-Type', 'text/event-stream'],
+  ['Cache-Control', 'private, no-cache, no-store, no-transform'],
+  ['X-Accel-Buffering', 'no'],
+];

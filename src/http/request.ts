@@ -1,0 +1,113 @@
+import { MAX_CURSOR_LENGTH, type Position, parseCursor } from '../protocol/cursor.ts';
+import type { RefusalCode } from '../reasons.ts';
+import { isChannelName } from '../routing/template.ts';
+import type { HttpRequest } from './uws.ts';
+
+/** All that is kept of a request; uWebSockets.js's own object is dead once the handler returns. */
+export interface Ask {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly origin: string;
+  readonly accept: string;
+  readonly lastEventId: string;
+  readonly hasAuthorization: boolean;
+  readonly hasBody: boolean;
+  readonly forwarded: string;
+}
+
+export function copyRequest(req: HttpRequest, forwardedHeader: string | undefined): Ask {
+  const length = req.getHeader('content-length');
+  return {
+    method: req.getMethod(),
+    path: req.getUrl(),
+    query: req.getQuery() ?? '',
+    origin: req.getHeader('origin'),
+    accept: req.getHeader('accept'),
+    lastEventId: req.getHeader('last-event-id'),
+    hasAuthorization: req.getHeader('authorization') !== '',
+    hasBody: (length !== '' && length !== '0') || req.getHeader('transfer-encoding') !== '',
+    forwarded: forwardedHeader === undefined ? '' : allOf(req, forwardedHeader),
+  };
+}
+
+// `getHeader` knows the first line only. A proxy may add its word as a line of its own, below one that the client forged;
+// several lines are one list, in their order (RFC 9110 5.3).
+function allOf(req: HttpRequest, header: string): string {
+  const lines: string[] = [];
+  req.forEach((name, value) => {
+    if (name === header) lines.push(value);
+  });
+  return lines.join(',');
+}
+
+/** What a request for a stream asks for, once its syntax is found good. */
+export interface StreamRequest {
+  /** Without repeats, in the order asked. */
+  readonly channels: readonly string[];
+  readonly cursor: readonly Position[] | undefined;
+}
+
+/** Reads `/events/{channel}`, `?channels=a,b`, `Last-Event-ID` and `?lastEventId=`; or says what is wrong. */
+export function readStreamRequest(
+  ask: Ask,
+  basePath: string,
+  maxChannels: number,
+): StreamRequest | RefusalCode {
+  const query = new URLSearchParams(ask.query);
+  const names = query.getAll('channels').flatMap((list) => list.split(','));
+  if (ask.path !== basePath) {
+    const inPath = decode(ask.path.slice(basePath.length + 1));
+    if (inPath === undefined) return 'CHANNEL_MALFORMED';
+    names.unshift(inPath);
+  }
+  if (names.length === 0 || (names.length === 1 && names[0] === '')) return 'CHANNELS_MISSING';
+  const channels = [...new Set(names)];
+  if (channels.length > maxChannels) return 'CHANNELS_TOO_MANY';
+  if (!channels.every(isChannelName)) return 'CHANNEL_MALFORMED';
+  // DESIGN 2.2: the header wins. An empty one is what a client without a cursor may send.
+  const given = ask.lastEventId !== '' ? ask.lastEventId : (query.get('lastEventId') ?? '');
+  if (given === '') return { channels, cursor: undefined };
+  if (given.length > MAX_CURSOR_LENGTH) return 'CURSOR_MALFORMED';
+  const cursor = parseCursor(given);
+  return cursor === undefined ? 'CURSOR_MALFORMED' : { channels, cursor };
+}
+
+/** Whether the request's path is for a stream at all. */
+export function isStreamPath(path: string, basePath: string): boolean {
+  if (!path.startsWith(basePath)) return false;
+  const rest = path.slice(basePath.length);
+  return rest === '' || (rest.startsWith('/') && rest.length > 1 && !rest.includes('/', 1));
+}
+
+/** Whether `text/event-stream` is among what `Accept` names with a weight above 0. RFC 9110 12.5.1; no header means anything. */
+export function acceptsEventStream(accept: string): boolean {
+  if (accept === '' || accept === 'text/event-stream' || accept === '*/*') return true;
+  let best = { specificity: -1, weight: 0 };
+  for (const range of accept.split(',')) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    const specificity = ['*/*', 'text/*', 'text/event-stream'].indexOf(type);
+    const q = parameters.find((parameter) => parameter.startsWith('q='));
+    const weight = q === undefined ? 1 : Number(q.slice(2));
+    if (specificity > best.specificity) best = { specificity, weight };
+  }
+  return best.weight > 0;
+}
+
+/** Whether the caller can read a status: then refusals are statuses. A native EventSource gives up at any but 200. DESIGN 2.3. */
+export function wantsStatus(ask: Ask): boolean {
+  return (
+    ask.hasAuthorization ||
+    !acceptsEventStream(ask.accept) ||
+    new URLSearchParams(ask.query).get('errors') === 'http'
+  );
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // URIError: a broken percent-encoding.
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import { Timer, type TimerWheel } from '../clock.ts';
+import type { RouteMetrics } from '../metrics.ts';
+import type { Frame } from '../protocol/frame.ts';
+import type { GapReason } from '../reasons.ts';
+import type { Destination } from '../routing/router.ts';
+import type { Publication, Sink, Upstream } from './source.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** What a channel asks of the hub that holds it. */
+export interface ChannelOwner {
+  publish(channel: Channel, publication: Publication): void;
+  gap(channel: Channel, reason: GapReason): void;
+  vacated(channel: Channel): void;
+}
+
+/** One channel with its subscribers, and what arrived for it in this turn. */
+export class Channel implements Sink {
+  readonly destination: Destination;
+  readonly metrics: RouteMetrics;
+  readonly subscribers = new Set<Subscriber>();
+  /** Frames of this turn, not flushed yet. */
+  frames: Frame[] = [];
+  upstream: Upstream | undefined;
+  /** Offset of the newest publication; 0 before the first. */
+  lastOffset = 0;
+  /** From this offset of the log on, nothing of this channel was missed. */
+  intactSince: number;
+  /** Set while the source has said `unavailable` and not yet that it is available again. */
+  unavailable = false;
+  readonly #owner: ChannelOwner;
+  readonly #linger: Timer;
+
+  constructor(owner: ChannelOwner, destination: Destination, metrics: RouteMetrics, intactSince: number) {
+    this.#owner = owner;
+    this.destination = destination;
+    this.metrics = metrics;
+    this.intactSince = intactSince;
+    this.#linger = new Timer({ onDue: () => this.#owner.vacated(this) });
+  }
+
+  get name(): string {
+    return this.destination.channel;
+  }
+
+  publish(publication: Publication): void {
+    this.#owner.publish(this, publication);
+  }
+
+  gap(reason: GapReason): void {
+    this.#owner.gap(this, reason);
+  }
+
+  linger(wheel: TimerWheel): void {
+    wheel.schedule(this.#linger, this.destination.route.config.lingerMs);
+  }
+
+  stay(wheel: TimerWheel): void {
+    wheel.cancel(this.#linger);
+  }
+}

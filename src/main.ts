@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { createBridge } from './bridge.ts';
+import { exampleYaml } from './config/example.ts';
+import { jsonSchema } from './config/json-schema.ts';
+import { ConfigError, formatProblems, loadConfig } from './config/load.ts';
+import { referenceMarkdown } from './config/reference.ts';
+import { SidestreamError } from './errors.ts';
+import { createLog, type Logger } from './log.ts';
+
+const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+
+const HELP = `sidestream: publish to NATS, browsers receive Server-Sent Events
+
+Usage:
+  sidestream [serve] [--config FILE]   run the bridge
+  sidestream check [--config FILE]     list every problem of the config, with line and column
+  sidestream schema                    print the config's JSON Schema
+      --example                        print config.example.yaml instead: every key with its default
+      --markdown                       print docs/configuration.md instead
+  sidestream --version
+  sidestream --help
+
+Options:
+  -c, --config FILE   the YAML config (default: ./config.yaml)
+
+Exit status: 0 fine, 1 run-time failure, 2 bad usage or bad config.
+SIGTERM and SIGINT drain: /readyz fails, streams are told when to come back and end over drain.timeout.
+A second signal exits at once.
+`;
+
+async function main(argv: string[]): Promise<number> {
+  const { command, config, flags } = readArguments(argv);
+  if (flags.help) return print(HELP);
+  if (flags.version) return print(`${version()}\n`);
+  switch (command) {
+    case 'serve':
+      return serve(config);
+    case 'check':
+      loadConfig(config);
+      return print(`${config}: no problems\n`);
+    case 'schema':
+      if (flags.example) return print(exampleYaml());
+      if (flags.markdown) return print(referenceMarkdown());
+      return print(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    default:
+      throw new UsageError(`unknown command ${JSON.stringify(command)}`);
+  }
+}
+
+class UsageError extends Error {}
+
+function readArguments(argv: string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', short: 'c', default: './config.yaml' },
+        help: { type: 'boolean', short: 'h', default: false },
+        version: { type: 'boolean', default: false },
+        example: { type: 'boolean', default: false },
+        markdown: { type: 'boolean', default: false },
+      },
+    });
+    const [command = 'serve', ...rest] = positionals;
+    if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`);
+    return { command, config: values.config, flags: values };
+  } catch (error) {
+    throw error instanceof UsageError
+      ? error
+      : new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Runs until a signal, drains, and gives the exit status. */
+async function serve(file: string): Promise<number> {
+  const config = loadConfig(file);
+  const log = createLog(config.log, process.stdout);
+  const signalled = firstSignal(log);
+  const bridge = createBridge({ config, log, version: version() });
+  process.on('uncaughtException', (error) => {
+    log.fatal({ error: error.stack ?? String(error) }, 'uncaught exception');
+    process.exit(EXIT_FAILURE);
+  });
+  try {
+    await bridge.start();
+  } catch (error) {
+    await bridge.stop();
+    throw error;
+  }
+  log.info({ signal: await signalled }, 'signal received');
+  await bridge.drain();
+  await bridge.stop();
+  // Whatever might still hold the event loop must not hold the process.
+  return process.exit(EXIT_OK);
+}
+
+/** The first SIGTERM or SIGINT; the second one ends the process at once. */
+function firstSignal(log: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let received = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (received) {
+        log.warn({ signal }, 'second signal; exiting at once');
+        process.exit(EXIT_FAILURE);
+      }
+      received = true;
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function report(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`sidestream: ${error.message}\nTry sidestream --help\n`);
+    return EXIT_USAGE;
+  }
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${formatProblems(error.problems)}\n`);
+    return EXIT_USAGE;
+  }
+  const text = error instanceof SidestreamError ? `${error.code}: ${error.message}` : String(error);
+  process.stderr.write(`sidestream: ${text}\n`);
+  return EXIT_FAILURE;
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return EXIT_OK;
+}
+
+function version(): string {
+  const manifest: { version?: string } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  );
+  return manifest.version ?? '0.0.0';
+}
+
+// Last, so that every class above is there when something goes wrong.
+process.exitCode = await main(process.argv.slice(2)).catch(report);

@@ -1,0 +1,280 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { CloseReason, GapReason, RefusalCode } from './reasons.ts';
+
+/** Upper bounds of latency buckets in seconds, from 0.25 ms. */
+const LATENCY_BOUNDS_SECONDS = [
+  0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+];
+
+/** Durations counted into fixed buckets: an array write each, no label look-up. */
+export class LatencyHistogram {
+  /** One count per bound, and one for what is above them all; not cumulative. */
+  readonly counts = new Float64Array(LATENCY_BOUNDS_SECONDS.length + 1);
+  sumSeconds = 0;
+
+  observe(durationMs: number): void {
+    const seconds = durationMs / 1000;
+    let bucket = 0;
+    while (bucket < LATENCY_BOUNDS_SECONDS.length && seconds > (LATENCY_BOUNDS_SECONDS[bucket] ?? 0))
+      bucket += 1;
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
+    this.sumSeconds += seconds;
+  }
+}
+
+/** Why a message was not published: the label of `sidestream_publications_dropped_total`. */
+export type DropReason = 'too-large' | 'error';
+/** Which field of a message was dropped while the event still went out. */
+export type DroppedField = 'event';
+
+/** What is counted per route. Held by the channels, so that counting is a field's increment. */
+export class RouteMetrics {
+  publications = 0;
+  deliveries = 0;
+  readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0 };
+  readonly fieldsDropped: Record<DroppedField, number> = { event: 0 };
+  invalidUtf8 = 0;
+}
+
+/** How a stream ended: by one of our reasons, or because the client (or something between) closed it. */
+export type Ending = CloseReason | 'client';
+
+/** Plain counters. The delivery path writes fields; prom-client reads them when it is scraped. */
+export class Metrics {
+  connections = 0;
+  connectionsOpened = 0;
+  sentBytes = 0;
+  heartbeats = 0;
+  natsConnected = false;
+  natsDisconnects = 0;
+  natsReconnects = 0;
+  draining = false;
+  slowConnections = 0;
+  pendingBytes = 0;
+  readonly publishToFlush = new LatencyHistogram();
+  readonly connectionsClosed = new Map<Ending, number>();
+  readonly requestsRefused = new Map<RefusalCode, number>();
+  readonly gaps = new Map<GapReason, number>();
+  readonly resumes = new Map<string, number>();
+  readonly natsErrors = new Map<string, number>();
+  readonly #routes = new Map<string, RouteMetrics>();
+
+  get routes(): ReadonlyMap<string, RouteMetrics> {
+    return this.#routes;
+  }
+
+  route(name: string): RouteMetrics {
+    const known = this.#routes.get(name);
+    if (known !== undefined) return known;
+    const made = new RouteMetrics();
+    this.#routes.set(name, made);
+    return made;
+  }
+
+  closed(ending: Ending): void {
+    increment(this.connectionsClosed, ending);
+  }
+
+  refused(code: RefusalCode): void {
+    increment(this.requestsRefused, code);
+  }
+
+  gap(reason: GapReason): void {
+    increment(this.gaps, reason);
+  }
+
+  resumed(verdict: string): void {
+    increment(this.resumes, verdict);
+  }
+
+  natsError(reason: string): void {
+    increment(this.natsErrors, reason);
+  }
+}
+
+function increment<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** What is asked for at scrape time because others hold it. */
+export interface Observed {
+  channels(): number;
+  lingeringChannels(): number;
+  natsSubscriptions(): number;
+  readonly version: string;
+  readonly uwsVersion: string;
+}
+
+/** Registers every metric; `registry.metrics()` is then the text of `/metrics`. docs/metrics.md describes them. */
+export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
+  const registry = new Registry();
+  const gauge = (name: string, help: string, read: () => number) => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  const counter = (name: string, help: string, read: () => number) => {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  };
+  const counts = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    read: () => Iterable<[Record<L, string>, number]>,
+  ) => {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.inc(labels, value);
+      },
+    });
+  };
+  const byReason = (counted: ReadonlyMap<string, number>) =>
+    [...counted].map(([reason, n]): [{ reason: string }, number] => [{ reason }, n]);
+  const byRoute = (read: (route: RouteMetrics) => number) =>
+    [...metrics.routes].map(([route, of]): [{ route: string }, number] => [{ route }, read(of)]);
+
+  gauge('sidestream_connections', 'Streams open now.', () => metrics.connections);
+  counter('sidestream_connections_opened_total', 'Streams opened.', () => metrics.connectionsOpened);
+  counts('sidestream_connections_closed_total', 'Streams ended, by reason.', ['reason'], () =>
+    byReason(metrics.connectionsClosed),
+  );
+  counts(
+    'sidestream_requests_refused_total',
+    'Requests that got no stream, by reason; behind a 200 no proxy log shows them.',
+    ['reason'],
+    () => byReason(metrics.requestsRefused),
+  );
+  counts(
+    'sidestream_resumes_total',
+    'Channels joined, by verdict on what the client brought.',
+    ['verdict'],
+    () => [...metrics.resumes].map(([verdict, n]): [{ verdict: string }, number] => [{ verdict }, n]),
+  );
+  gauge('sidestream_channels', 'Channels held, lingering ones included.', observed.channels);
+  gauge(
+    'sidestream_channels_lingering',
+    'Channels without subscribers that are still fed.',
+    observed.lingeringChannels,
+  );
+  gauge('sidestream_slow_connections', 'Streams whose reader is behind now.', () => metrics.slowConnections);
+  gauge('sidestream_pending_bytes', 'Bytes that wait for slow readers.', () => metrics.pendingBytes);
+  gauge('sidestream_draining', '1 while the process drains.', () => Number(metrics.draining));
+  counts('sidestream_publications_total', 'Messages taken from NATS and mapped by a route.', ['route'], () =>
+    byRoute((route) => route.publications),
+  );
+  counts(
+    'sidestream_publications_dropped_total',
+    'Messages that were not published, by reason.',
+    ['route', 'reason'],
+    () => dropped(metrics),
+  );
+  counts(
+    'sidestream_message_fields_dropped_total',
+    'Message headers that could not be used; the event went out without.',
+    ['route', 'field'],
+    () =>
+      [...metrics.routes].map(([route, of]): [{ route: string; field: string }, number] => [
+        { route, field: 'event' },
+        of.fieldsDropped.event,
+      ]),
+  );
+  counts(
+    'sidestream_payloads_repaired_total',
+    'Payloads that were not UTF-8 and were sent with U+FFFD in place.',
+    ['route'],
+    () => byRoute((route) => route.invalidUtf8),
+  );
+  counts('sidestream_deliveries_total', 'Events handed to connections.', ['route'], () =>
+    byRoute((route) => route.deliveries),
+  );
+  counts('sidestream_gaps_total', 'Gaps in channels, by reason.', ['reason'], () => byReason(metrics.gaps));
+  counter(
+    'sidestream_sent_bytes_total',
+    'Bytes of streams handed to the socket layer.',
+    () => metrics.sentBytes,
+  );
+  counter('sidestream_heartbeats_total', 'Heartbeats sent.', () => metrics.heartbeats);
+  gauge('sidestream_nats_connected', '1 while there is a connection to NATS.', () =>
+    Number(metrics.natsConnected),
+  );
+  gauge('sidestream_nats_subscriptions', 'Subscriptions held in NATS.', observed.natsSubscriptions);
+  counter('sidestream_nats_disconnects_total', 'Connections to NATS lost.', () => metrics.natsDisconnects);
+  counter('sidestream_nats_reconnects_total', 'Connections to NATS restored.', () => metrics.natsReconnects);
+  counts('sidestream_nats_errors_total', 'Errors that NATS reported, by kind.', ['reason'], () =>
+    byReason(metrics.natsErrors),
+  );
+  registry.registerMetric(
+    new LatencyMetric(
+      'sidestream_publish_to_flush_seconds',
+      'From a message leaving the NATS client to its last subscriber’s bytes being handed to the socket layer.',
+      metrics.publishToFlush,
+    ),
+  );
+  new Gauge({
+    name: 'sidestream_build_info',
+    help: '1; what runs is in the labels.',
+    labelNames: ['version', 'node', 'uws'],
+    registers: [registry],
+  }).set({ version: observed.version, node: process.version, uws: observed.uwsVersion }, 1);
+  collectDefaultMetrics({ register: registry, prefix: 'sidestream_' });
+  return registry;
+}
+
+function dropped(metrics: Metrics): [{ route: string; reason: string }, number][] {
+  return [...metrics.routes].flatMap(([route, { dropped }]) =>
+    Object.entries(dropped).map(([reason, n]): [{ route: string; reason: string }, number] => [
+      { route, reason },
+      n,
+    ]),
+  );
+}
+
+/** Shows a {@link LatencyHistogram} to prom-client, whose own histogram costs a label look-up per observation. */
+class LatencyMetric extends Histogram {
+  readonly #name: string;
+  readonly #help: string;
+  readonly #source: LatencyHistogram;
+
+  constructor(name: string, help: string, source: LatencyHistogram) {
+    super({ name, help, registers: [] });
+    this.#name = name;
+    this.#help = help;
+    this.#source = source;
+  }
+
+  /** What the registry asks for before it would ask for `get`. */
+  async getForPromString() {
+    let cumulative = 0;
+    const bounds: (number | '+Inf')[] = [...LATENCY_BOUNDS_SECONDS, '+Inf'];
+    const buckets = bounds.map((le, index) => {
+      cumulative += this.#source.counts[index] ?? 0;
+      return { metricName: `${this.#name}_bucket`, labels: { le }, sharedLabels: {}, value: cumulative };
+    });
+    const sum = {
+      metricName: `${this.#name}_sum`,
+      labels: {},
+      sharedLabels: {},
+      value: this.#source.sumSeconds,
+    };
+    const count = { metricName: `${this.#name}_count`, labels: {}, sharedLabels: {}, value: cumulative };
+    return { name: this.#name, help: this.#help, type: 'histogram', values: [...buckets, sum, count] };
+  }
+}

@@ -1,0 +1,42 @@
+/** `reason` of `sidestream.close`: why a stream ended. Also the label of `sidestream_connections_closed_total`. */
+export const CLOSE_REASONS = {
+  draining: 'This instance is shutting down; come back after `retry`.',
+  'max-age': 'The stream reached `sse.maxAge`; come back after `retry`.',
+  slow: 'The reader stayed behind `limits.pending` or `limits.stalled`.',
+  overloaded: 'Refused in-band: a limit is reached, the instance drains, or NATS is not there yet.',
+} as const;
+
+export type CloseReason = keyof typeof CLOSE_REASONS;
+
+/** Why publications were missed: `reason` of `sidestream.gap`. */
+export const GAP_REASONS = {
+  disconnected: 'The connection to NATS was lost and is back; what was published meanwhile is gone.',
+  unavailable: 'NATS does not permit the subject; the bridge keeps trying.',
+  available: 'The subject is permitted again; what was published meanwhile is gone.',
+  'too-large': 'A message over `limits.event` was dropped.',
+} as const;
+
+export type GapReason = keyof typeof GAP_REASONS;
+
+/** Why a request was not given a stream: the label of `sidestream_requests_refused_total`, the `code` of its answer. */
+export const REFUSAL_CODES = {
+  CONNECTION_LIMIT: '`limits.connections` is reached.',
+  CONNECTION_LIMIT_IP: '`limits.connectionsPerIp` is reached for this address.',
+  CONNECTION_LIMIT_CHANNEL: '`limits.connectionsPerChannel` is reached on a channel that was asked for.',
+  CHANNEL_LIMIT: '`limits.channels` is reached.',
+  CONNECT_RATE: 'More streams are being opened than `limits.connectRate`.',
+  DRAINING: 'This instance is shutting down.',
+  NATS_NOT_READY: 'The first connection to NATS has not been made yet.',
+  CHANNEL_MALFORMED:
+    'A channel name is empty, too long or holds other characters than `A-Z a-z 0-9 _ . : ~ -`.',
+  CHANNEL_UNKNOWN: 'No route serves a channel that was asked for.',
+  CHANNELS_MISSING: 'The request names no channel.',
+  CHANNELS_TOO_MANY: 'The request names more channels than `limits.channelsPerConnection`.',
+  CURSOR_MALFORMED: '`Last-Event-ID` or `lastEventId` is not a cursor of ours.',
+  NOT_ACCEPTABLE: 'The request accepts none of the media types served here.',
+  METHOD_NOT_ALLOWED: 'Streams are opened with GET.',
+  BODY_NOT_ALLOWED: 'The request carries a body.',
+  NOT_FOUND: 'Nothing is served at this path.',
+} as const;
+
+export type RefusalCode = keyof typeof REFUSAL_CODES;

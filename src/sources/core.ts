@@ -1,0 +1,208 @@
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { type Clock, Timer, type TimerWheel } from '../clock.ts';
+import type { Sink, Source, Upstream } from '../hub/source.ts';
+import { type Logger, Throttle } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Destination } from '../routing/router.ts';
+import type { NatsListener } from './nats.ts';
+import { type Message, toPublication } from './publication.ts';
+
+export interface CoreSourceOptions {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Largest payload passed on, in bytes. */
+  readonly maxEventBytes: number;
+}
+
+/** A subject that NATS refuses is tried again after this long, doubled each time up to the second number. */
+const DENIED_RETRY_MS = [5_000, 60_000] as const;
+/** A kind of complaint is logged at most this often. */
+const COMPLAINT_INTERVAL_MS = 10_000;
+
+/** Feeds channels from core NATS: one subscription per subject, while somebody is interested. */
+export class CoreSource implements Source, NatsListener {
+  readonly #options: CoreSourceOptions;
+  readonly #feeds = new Map<string, Feed>();
+  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  #connection: NatsConnection | undefined;
+
+  constructor(options: CoreSourceOptions) {
+    this.#options = options;
+  }
+
+  get subscriptionCount(): number {
+    return this.#feeds.size;
+  }
+
+  open(destination: Destination, sink: Sink): Upstream {
+    const { subject } = destination;
+    const outlet: Outlet = {
+      destination,
+      sink,
+      metrics: this.#options.metrics.route(destination.route.name),
+    };
+    const known = this.#feeds.get(subject);
+    const feed = known ?? new Feed(this, subject);
+    feed.outlets.push(outlet);
+    if (known === undefined) {
+      this.#feeds.set(subject, feed);
+      this.#subscribe(feed);
+    } else if (known.denied) sink.gap('unavailable');
+    return { close: () => this.#close(feed, outlet) };
+  }
+
+  connected(connection: NatsConnection): void {
+    const again = this.#connection !== undefined;
+    this.#connection = connection;
+    for (const feed of this.#feeds.values()) {
+      if (feed.denied) {
+        this.retry(feed);
+        continue;
+      }
+      this.#subscribe(feed);
+      if (again) this.#gap(feed, 'disconnected');
+    }
+  }
+
+  reconnected(): void {
+    for (const feed of this.#feeds.values()) {
+      if (feed.denied) this.retry(feed);
+      else this.#gap(feed, 'disconnected');
+    }
+  }
+
+  /** Every message comes through here. It never throws: a throw would end the client's read loop without a word. */
+  message(feed: Feed, error: Error | null, message: Message): void {
+    if (error !== null) {
+      this.#denied(feed, error);
+      return;
+    }
+    for (const outlet of feed.outlets) {
+      try {
+        this.#pass(outlet, message);
+      } catch (cause) {
+        outlet.metrics.dropped.error += 1;
+        this.#complain(
+          'error',
+          outlet,
+          { error: String(cause) },
+          'a message could not be mapped and was dropped',
+        );
+      }
+    }
+  }
+
+  /** Asks NATS once more for a subject that it refused. */
+  retry(feed: Feed): void {
+    const connection = this.#connection;
+    if (connection === undefined || this.#feeds.get(feed.subject) !== feed) return;
+    this.#subscribe(feed);
+    const asked = feed.subscription;
+    // NATS answers a SUB only when it refuses; the answer to a PING sent after it tells that it did not.
+    connection.flush().then(
+      () => {
+        if (asked === undefined || feed.subscription !== asked || asked.isClosed()) return;
+        feed.denied = false;
+        feed.retryMs = DENIED_RETRY_MS[0];
+        this.#options.log.info({ subject: feed.subject }, 'NATS permits the subject again');
+        this.#gap(feed, 'available');
+      },
+      () => {
+        // ClosedConnectionError or a time-out: `connected` or `reconnected` will ask again.
+      },
+    );
+  }
+
+  #pass(outlet: Outlet, message: Message): void {
+    const { clock, maxEventBytes } = this.#options;
+    if (message.data.length > maxEventBytes) {
+      outlet.metrics.dropped['too-large'] += 1;
+      this.#complain(
+        'too-large',
+        outlet,
+        { bytes: message.data.length },
+        'a message over limits.event was dropped',
+      );
+      outlet.sink.gap('too-large');
+      return;
+    }
+    const timeMs = outlet.destination.route.config.envelope ? clock.wall() : 0;
+    outlet.sink.publish(toPublication(outlet.destination, message, outlet.metrics, timeMs));
+  }
+
+  // There is never a second subscription, or each message would come twice: an attempt that is still due is called off,
+  // and one that the client restored by itself is given up.
+  #subscribe(feed: Feed): void {
+    const connection = this.#connection;
+    if (connection === undefined || connection.isClosed()) return;
+    this.#options.wheel.cancel(feed.timer);
+    try {
+      feed.subscription?.unsubscribe();
+      feed.subscription = connection.subscribe(feed.subject, {
+        callback: (error, message) => this.message(feed, error, message),
+      });
+    } catch (cause) {
+      // ClosedConnectionError between two connections, or a subject the client does not take.
+      this.#denied(feed, cause instanceof Error ? cause : new Error(String(cause)));
+    }
+  }
+
+  #denied(feed: Feed, error: Error): void {
+    const { log, wheel } = this.#options;
+    feed.subscription = undefined;
+    wheel.schedule(feed.timer, feed.retryMs);
+    feed.retryMs = Math.min(feed.retryMs * 2, DENIED_RETRY_MS[1]);
+    if (feed.denied) return;
+    feed.denied = true;
+    log.error(
+      { subject: feed.subject, error: error.message },
+      'NATS refuses the subject; its channels are unavailable',
+    );
+    this.#gap(feed, 'unavailable');
+  }
+
+  #gap(feed: Feed, reason: 'disconnected' | 'unavailable' | 'available'): void {
+    for (const { sink } of feed.outlets) sink.gap(reason);
+  }
+
+  #close(feed: Feed, outlet: Outlet): void {
+    const index = feed.outlets.indexOf(outlet);
+    if (index >= 0) feed.outlets.splice(index, 1);
+    if (feed.outlets.length > 0) return;
+    this.#options.wheel.cancel(feed.timer);
+    this.#feeds.delete(feed.subject);
+    feed.subscription?.unsubscribe();
+    feed.subscription = undefined;
+  }
+
+  #complain(kind: string, { destination }: Outlet, fields: Record<string, unknown>, text: string): void {
+    const { log, clock } = this.#options;
+    const route = destination.route.name;
+    const heldBack = this.#throttle.pass(`${kind} ${route}`, clock.now());
+    if (heldBack !== undefined) log.warn({ route, ...fields, heldBack }, text);
+  }
+}
+
+/** One channel that a subject feeds. */
+interface Outlet {
+  readonly destination: Destination;
+  readonly sink: Sink;
+  readonly metrics: ReturnType<Metrics['route']>;
+}
+
+/** One subject's subscription, shared by all channels of all routes that it feeds. */
+class Feed {
+  readonly subject: string;
+  readonly outlets: Outlet[] = [];
+  readonly timer: Timer;
+  subscription: Subscription | undefined;
+  denied = false;
+  retryMs: number = DENIED_RETRY_MS[0];
+
+  constructor(source: CoreSource, subject: string) {
+    this.subject = subject;
+    this.timer = new Timer({ onDue: () => source.retry(this) });
+  }
+}

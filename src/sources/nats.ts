@@ -1,0 +1,224 @@
+import { readFileSync } from 'node:fs';
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+  type Status,
+} from '@nats-io/transport-node';
+import type { Config } from '../config/schema.ts';
+import { SidestreamError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+
+/** What follows the connection to NATS. */
+export interface NatsListener {
+  /** A connection that holds none of our subscriptions yet: the first, or one after the client gave up the last. */
+  connected(connection: NatsConnection): void;
+  /** The connection was lost and is back; the client has restored the subscriptions, what was published meanwhile is gone. */
+  reconnected(): void;
+}
+
+export interface NatsLinkOptions {
+  readonly config: Config['nats'];
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly listener: NatsListener;
+}
+
+/** Waits between attempts to make the first connection, in milliseconds; the last one repeats. */
+const FIRST_CONNECT_WAITS_MS = [100, 250, 500, 1000, 2000];
+const RECONNECT_WAIT_MS = 500;
+const RECONNECT_JITTER_MS = 1000;
+
+/** The one connection to NATS: made when it can be, kept for ever. */
+export class NatsLink {
+  readonly #options: NatsLinkOptions;
+  readonly #connectionOptions: ConnectionOptions;
+  readonly #stopped = new AbortController();
+  #connection: NatsConnection | undefined;
+  #everConnected = false;
+  #running: Promise<void> = Promise.resolve();
+
+  /** @throws SidestreamError NATS_OPTIONS_INVALID — a credential or certificate file is unreadable or malformed */
+  constructor(options: NatsLinkOptions) {
+    this.#options = options;
+    this.#connectionOptions = connectionOptions(options.config);
+  }
+
+  /** Whether there has been a connection: before, no channel can be fed. */
+  get ready(): boolean {
+    return this.#everConnected;
+  }
+
+  /** Begins connecting; returns at once. */
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#connection?.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for (let attempt = 0; !this.#stopped.signal.aborted; attempt += 1) {
+      try {
+        const connection = await this.#connect();
+        if (connection === undefined) return;
+        attempt = -1;
+        await this.#serve(connection);
+      } catch (error) {
+        this.#options.metrics.natsError('connect');
+        this.#options.log.warn(
+          { servers: this.#servers, error: message(error) },
+          'NATS is not reachable; trying again',
+        );
+      }
+      await this.#wait(FIRST_CONNECT_WAITS_MS[Math.min(attempt, FIRST_CONNECT_WAITS_MS.length - 1)] ?? 0);
+    }
+  }
+
+  // A server that accepts and then says nothing is given up after 20 s: the end of the process must not wait for that.
+  async #connect(): Promise<NatsConnection | undefined> {
+    const { signal } = this.#stopped;
+    const connecting = connect(this.#connectionOptions);
+    const connection = await Promise.race([connecting, aborted(signal)]);
+    if (connection !== undefined) return connection;
+    connecting.then(
+      (late) => late.close(),
+      () => {
+        // ConnectionError, TimeoutError: nobody waits for this connection any more.
+      },
+    );
+    return undefined;
+  }
+
+  /** Follows one connection until it is closed for good. */
+  async #serve(connection: NatsConnection): Promise<void> {
+    const { log, metrics, listener } = this.#options;
+    this.#connection = connection;
+    if (this.#stopped.signal.aborted) return connection.close();
+    this.#everConnected = true;
+    metrics.natsConnected = true;
+    log.info({ server: connection.getServer(), version: connection.info?.version }, 'connected to NATS');
+    listener.connected(connection);
+    for await (const status of connection.status()) this.#follow(status);
+    const error = await connection.closed();
+    metrics.natsConnected = false;
+    if (this.#stopped.signal.aborted) return;
+    metrics.natsDisconnects += 1;
+    log.error(
+      { error: error === undefined ? undefined : message(error) },
+      'the NATS client closed the connection; connecting anew',
+    );
+  }
+
+  #follow(status: Status): void {
+    const { log, metrics, listener } = this.#options;
+    switch (status.type) {
+      case 'disconnect':
+        metrics.natsConnected = false;
+        metrics.natsDisconnects += 1;
+        if (!this.#stopped.signal.aborted)
+          log.warn({ server: status.server }, 'lost the connection to NATS; streams stay open');
+        return;
+      case 'reconnect':
+        metrics.natsConnected = true;
+        metrics.natsReconnects += 1;
+        log.info({ server: status.server }, 'connected to NATS again');
+        listener.reconnected();
+        return;
+      case 'error':
+        metrics.natsError(status.error.name);
+        log.warn({ error: message(status.error) }, 'NATS reported an error');
+        return;
+      case 'staleConnection':
+        log.warn('NATS does not answer pings');
+        return;
+      default:
+        log.debug({ status: status.type }, 'NATS status');
+    }
+  }
+
+  get #servers(): string[] {
+    return this.#options.config.servers.map(withoutCredentials);
+  }
+
+  async #wait(delayMs: number): Promise<void> {
+    const { signal } = this.#stopped;
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, delayMs);
+      function done() {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+      signal.addEventListener('abort', done);
+    });
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  return undefined;
+}
+
+function connectionOptions({ servers, name, auth, tls, pingIntervalMs }: Config['nats']): ConnectionOptions {
+  return {
+    servers: [...servers],
+    name,
+    pingInterval: pingIntervalMs,
+    maxPingOut: 2,
+    // Once connected, never give up: every stream depends on it.
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    reconnectJitter: RECONNECT_JITTER_MS,
+    reconnectJitterTLS: RECONNECT_JITTER_MS,
+    ignoreAuthErrorAbort: true,
+    noAsyncTraces: true,
+    ...(auth.token !== undefined && { token: auth.token }),
+    ...(auth.user !== undefined && { user: auth.user }),
+    ...(auth.password !== undefined && { pass: auth.password }),
+    ...(auth.credsFile !== undefined && { authenticator: credsAuthenticator(secretFile(auth.credsFile)) }),
+    ...(auth.nkeySeedFile !== undefined && { authenticator: nkeyAuthenticator(seed(auth.nkeySeedFile)) }),
+    // Without this option the client would take a plain connection where it is asked for `tls://`, password and all.
+    ...((tls !== undefined || servers.some((server) => server.startsWith('tls:'))) && { tls: { ...tls } }),
+  };
+}
+
+/** An nkey file holds the seed on a line of its own, among comments perhaps. */
+function seed(file: string): Uint8Array {
+  const line = Buffer.from(secretFile(file))
+    .toString('utf8')
+    .split(/\r?\n/)
+    .find((text) => /^S[A-Z2-7]{50,}$/.test(text.trim()));
+  if (line === undefined) {
+    throw new SidestreamError(
+      'NATS_OPTIONS_INVALID',
+      `nats.auth.nkeySeedFile ${file} holds no seed (a line that begins with S)`,
+    );
+  }
+  return Buffer.from(line.trim());
+}
+
+function secretFile(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new SidestreamError('NATS_OPTIONS_INVALID', `cannot read ${file}: ${message(cause)}`, { cause });
+  }
+}
+
+/** `nats://user:password@host` → `nats://host`. */
+function withoutCredentials(server: string): string {
+  return server.replace(/\/\/[^@/]*@/, '//');
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,121 @@
+// All rows of one kind of channel: the servers start, the connections are opened, the windows are measured.
+// Every server holds its connections at the same time and they are measured in turns, so that a noisy minute of the
+// machine falls on all of them.
+import { setTimeout as delay } from 'node:timers/promises';
+import { startNode } from './processes.mjs';
+import { connectFigures, idleFigures, ROWS, windowFigures } from './rows.mjs';
+import { SERVERS } from './servers.mjs';
+
+/**
+ * @param {'shared' | 'own'} channels
+ * @param {import('./options.mjs').Options} options
+ * @param {import('./servers.mjs').Surroundings} surroundings
+ * @param {(line: string) => void} say
+ * @returns {Promise<import('./rows.mjs').Figures[]>}
+ */
+export async function runPhase(channels, options, surroundings, say) {
+  const rows = options.rows.filter((row) => ROWS[row].channels === channels);
+  if (rows.length === 0) return [];
+  const parties = [];
+  for (const name of options.peers) {
+    say(`starting ${name}`);
+    const [server, load] = [await SERVERS[name].start(surroundings), startNode('load.mjs')];
+    await load.ready;
+    await load.ask('sampling', { every: Math.max(1, Math.floor(options.connections / SAMPLED)) });
+    parties.push({ name, server, load });
+  }
+  // Of fewer connections, what the heap happens to do is more than what they take.
+  const weighs = options.connections >= 2000 && rows.some((row) => row.startsWith('idle'));
+  const opened = await openConnections(parties, channels, { ...options, weighs }, say);
+  const results = connectionFigures(rows, opened);
+  for (const row of rows.filter((name) => ROWS[name].run))
+    results.push(...(await runRow(row, parties, options, say)));
+  await Promise.all(parties.flatMap(({ server, load }) => [load.stop(), server.stop()]));
+  return results;
+}
+
+/** Connections whose latency is taken, spread over all of them: who joined first is served first. */
+const SAMPLED = 100;
+
+/**
+ * A tenth first: it warms the code up and fills the heap's spare room, so that the rest shows what a connection takes.
+ * @returns {Promise<{ name: string, costs: number[], bytesPerConnection?: number }[]>} `costs`: CPU µs a connection, by portion
+ */
+async function openConnections(parties, channels, { connections, connectsPerSecond, rounds, weighs }, say) {
+  const first = Math.ceil(connections / 10);
+  const portion = Math.floor((connections - first) / rounds);
+  const open = ({ server, load }, from, count) =>
+    load.ask('connect', {
+      port: server.port,
+      kind: channels,
+      path: server.paths[channels],
+      from,
+      count,
+      perSecond: connectsPerSecond,
+    });
+  const opened = [];
+  for (const party of parties) {
+    await open(party, 0, first);
+    opened.push({
+      party,
+      name: party.name,
+      costs: [],
+      before: weighs && (await party.server.residentBytes()),
+    });
+  }
+  for (let round = 0; round < rounds; round++) {
+    const from = first + round * portion;
+    const count = round === rounds - 1 ? connections - from : portion;
+    for (const { party, costs } of opened) {
+      say(`${party.name}: ${from + count} connections`);
+      costs.push((await connectCost(party.server, () => open(party, from, count))) / count);
+    }
+  }
+  for (const each of weighs ? opened : []) {
+    each.bytesPerConnection =
+      ((await each.party.server.residentBytes()) - each.before) / (connections - first);
+  }
+  return opened;
+}
+
+/** CPU of the server while `open` goes on, less what it uses when nothing happens. */
+async function connectCost(server, open) {
+  const used = async (task) => {
+    const before = await server.cpuMicros();
+    const start = performance.now();
+    await task();
+    return { cpuMicros: (await server.cpuMicros()) - before, ms: performance.now() - start };
+  };
+  const busy = await used(open);
+  const idle = await used(() => delay(IDLE_MS));
+  return busy.cpuMicros - (idle.cpuMicros * busy.ms) / idle.ms;
+}
+
+const IDLE_MS = 200;
+
+function connectionFigures(rows, opened) {
+  const uws = opened.find(({ name }) => name === 'uws');
+  return rows.flatMap((row) =>
+    opened.flatMap(({ name, costs, bytesPerConnection }) => {
+      if (row.startsWith('connect')) return [connectFigures(row, name, costs, uws?.costs)];
+      const weighed = row.startsWith('idle') && bytesPerConnection !== undefined;
+      return weighed ? [idleFigures(row, name, bytesPerConnection)] : [];
+    }),
+  );
+}
+
+async function runRow(row, parties, options, say) {
+  const { run } = ROWS[row];
+  const windows = new Map(parties.map(({ name }) => [name, []]));
+  for (const party of parties) {
+    say(`${row}: ${party.name} warms up`);
+    await run(party, { ...options, seconds: options.warmUpSeconds });
+  }
+  for (let round = 0; round < options.rounds; round++) {
+    for (const party of parties) {
+      say(`${row}: ${party.name}, round ${round + 1} of ${options.rounds}`);
+      windows.get(party.name).push(await run(party, options));
+    }
+  }
+  return parties.map(({ name }) => windowFigures(row, name, windows.get(name), windows.get('uws')));
+}

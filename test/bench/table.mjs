@@ -1,0 +1,83 @@
+// Figures to text: one table, and what of it has a target.
+
+/** @typedef {import('./rows.mjs').Figures} Figures */
+
+const kibibytes = (bytes) => (bytes / 1024).toFixed(1);
+const thousands = (value) => Math.round(value).toLocaleString('en-US');
+
+/** @type {readonly { title: string, cell: (figures: Figures) => string, left?: boolean }[]} */
+const COLUMNS = [
+  { title: 'row', cell: (f) => f.row, left: true },
+  { title: 'server', cell: (f) => f.server, left: true },
+  { title: 'CPU µs', cell: (f) => optional(f.cpuMicros, (v) => v.toFixed(2)) },
+  { title: '× uws', cell: (f) => optional(f.timesUws, (v) => v.toFixed(2)) },
+  { title: 'per second', cell: (f) => optional(f.deliveriesPerSecond, thousands) },
+  { title: 'per core', cell: (f) => optional(f.deliveriesPerCoreSecond, thousands) },
+  { title: 'p50 ms', cell: (f) => optional(f.p50Ms, (v) => v.toFixed(1)) },
+  { title: 'p99 ms', cell: (f) => optional(f.p99Ms, (v) => v.toFixed(1)) },
+  { title: 'KiB/conn', cell: (f) => optional(f.bytesPerConnection, kibibytes) },
+  { title: 'client', cell: (f) => optional(f.clientBusy, (v) => `${Math.round(v * 100)}%`) },
+  { title: '', cell: (f) => f.note, left: true },
+];
+
+const optional = (value, format) => (value === undefined || Number.isNaN(value) ? '' : format(value));
+
+/** @param {readonly Figures[]} results in the order of the table */
+export function table(results) {
+  const lines = results.map((figures) => COLUMNS.map(({ cell }) => cell(figures)));
+  const heads = COLUMNS.map(({ title }) => title);
+  const widths = heads.map((head, i) => Math.max(head.length, ...lines.map((cells) => cells[i].length)));
+  const format = (cells) =>
+    cells
+      .map((cell, i) => (COLUMNS[i].left ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join('  ')
+      .trimEnd();
+  const body = lines.flatMap((cells, i) => {
+    const firstOfRow = results[i - 1]?.row !== results[i].row;
+    return firstOfRow ? ['', format(cells)] : [format(['', ...cells.slice(1)])];
+  });
+  return [format(heads), ...body].join('\n');
+}
+
+/**
+ * What Sidestream is held to with 10,000 connections (docs/performance.md). `of` gives the figure of any server among
+ * those of its row, or nothing when the run did not measure it.
+ * @type {readonly { what: string, row: string, atMost: number, of: (figures: Figures, row: Record<string, Figures>) => number | undefined }[]}
+ */
+const TARGETS = [
+  { row: 'fanout', what: 'CPU × uws', atMost: 1.15, of: (f) => f.timesUws },
+  { row: 'fanout', what: 'CPU × nchan', atMost: 0.7, of: (f, { nchan }) => against(f, nchan) },
+  { row: 'fanout', what: 'CPU × node', atMost: 0.6, of: (f, { node }) => against(f, node) },
+  { row: 'burst', what: 'CPU × nchan', atMost: 0.1, of: (f, { nchan }) => against(f, nchan) },
+  { row: 'burst', what: 'CPU µs', atMost: 1, of: (f) => f.cpuMicros },
+  { row: 'connect', what: 'CPU µs', atMost: 60, of: (f) => f.cpuMicros },
+  { row: 'idle', what: 'KiB/conn', atMost: 4, of: (f) => f.bytesPerConnection / 1024 },
+  { row: 'idle-own', what: 'KiB/conn', atMost: 12, of: (f) => f.bytesPerConnection / 1024 },
+  { row: 'spread', what: 'CPU × uws', atMost: 2.5, of: (f) => f.timesUws },
+];
+
+const TARGET_CONNECTIONS = 10_000;
+
+const against = (figures, peer) => (peer ? figures.cpuMicros / peer.cpuMicros : undefined);
+
+/**
+ * A line for each target that the run has a figure for, with the bare loop's beside it: below that there is nothing
+ * to be had.
+ * @param {readonly Figures[]} results
+ * @param {number} connections
+ */
+export function targets(results, connections) {
+  if (connections < TARGET_CONNECTIONS)
+    return `The targets are for ${thousands(TARGET_CONNECTIONS)} connections.`;
+  const lines = TARGETS.flatMap(({ row, what, atMost, of }) => {
+    const figures = Object.fromEntries(results.filter((f) => f.row === row).map((f) => [f.server, f]));
+    const value = (server) => figures[server] && of(figures[server], figures);
+    const own = value('sidestream');
+    if (own === undefined || Number.isNaN(own)) return [];
+    const cells = [row.padEnd(10), what.padEnd(12), own.toFixed(2).padStart(6), `≤ ${atMost}`.padEnd(7)];
+    return [
+      `  ${cells.join(' ')} ${own <= atMost ? 'met   ' : 'MISSED'} ${optional(value('uws'), (v) => `(uws ${v.toFixed(2)})`)}`,
+    ];
+  });
+  return lines.length === 0 ? '' : ['Targets for sidestream', ...lines].join('\n');
+}

@@ -1,0 +1,75 @@
+// What is published, the same for every server under test: the events' data and the pace they come at.
+
+/** Bytes of `data:` in every event. */
+export const DATA_BYTES = 128;
+
+/** Stands once in every event, as the last byte of its data; no frame of any server holds it elsewhere. */
+export const MARKER = '~';
+
+/** Digits of the time at the start of the data: nanoseconds of the clock that all processes of a machine share. */
+export const TIME_DIGITS = 20;
+
+const FILLER = 'x'.repeat(DATA_BYTES - TIME_DIGITS - MARKER.length) + MARKER;
+
+/** One event's data, stamped with the time of this call. */
+export function eventData() {
+  return process.hrtime.bigint().toString().padStart(TIME_DIGITS, '0') + FILLER;
+}
+
+/** SSE frames as the peers write them; as long as Sidestream's, give or take a few bytes. */
+export function frames(first, count) {
+  let text = '';
+  for (let i = first; i < first + count; i++) text += `id: bench.${i}\ndata: ${eventData()}\n\n`;
+  return text;
+}
+
+/**
+ * The connection that gets the n-th event where every connection has a channel of its own: each once a round, in an
+ * order that jumps (in the order of joining, neighbours in memory would flatter every server).
+ */
+export function target(n, connections) {
+  return (n * 7919) % connections;
+}
+
+/**
+ * Calls `emit(n)` for n = 0, 1, … at a steady rate on an absolute schedule, so that a late turn is caught up with.
+ * @param {{ perSecond: number, seconds: number, emit: (n: number) => void }} plan
+ * @returns {Promise<number>} how many calls were made, once the last one's share of the time is over too
+ */
+export function pace({ perSecond, seconds, emit }) {
+  const total = Math.max(1, Math.round(perSecond * seconds));
+  const start = performance.now();
+  let sent = 0;
+  return new Promise((resolve) => {
+    const turn = () => {
+      const due = 1 + Math.floor(((performance.now() - start) * perSecond) / 1000);
+      while (sent < Math.min(due, total)) emit(sent++);
+      if (due > total) return resolve(total);
+      const nextMs = start + (sent * 1000) / perSecond - performance.now();
+      setTimeout(turn, Math.max(SHORTEST_TURN_MS, Math.ceil(nextMs)));
+    };
+    turn();
+  });
+}
+
+/** 10,000 events a second leave as 50 every 5 ms, about what a busy publisher's socket delivers at once. */
+const SHORTEST_TURN_MS = 5;
+
+/**
+ * The requests that whoever publishes answers. `shared(first, count)` sends `count` events at once to the channel
+ * that all connections share; `own(n, connections)` sends one event to the n-th target's own channel.
+ * @param {{ shared: (first: number, count: number) => void, own: (n: number, connections: number) => void }} send
+ */
+export function publisherRequests(send) {
+  let sequence = 0;
+  const shared = (count) => {
+    send.shared(sequence, count);
+    sequence += count;
+  };
+  return {
+    steady: ({ perSecond, burst, seconds }) => pace({ perSecond, seconds, emit: () => shared(burst) }),
+    burst: ({ burst }) => shared(burst),
+    spread: ({ perSecond, seconds, connections }) =>
+      pace({ perSecond, seconds, emit: (n) => send.own(n, connections) }),
+  };
+}

@@ -1,0 +1,97 @@
+import type { Config } from '../../src/config/schema.ts';
+import { Connection } from '../../src/http/connection.ts';
+import { Retry } from '../../src/http/retry.ts';
+import { openStream } from '../../src/http/subscribe.ts';
+import type { Ending } from '../../src/metrics.ts';
+import { type HubSetup, setUpHub } from '../hub/fakes.ts';
+import { EventStreamParser } from '../support/event-stream.ts';
+import { FakeResponse } from './fake-response.ts';
+
+export const HEARTBEAT_MS = 15_000;
+export const STALLED_MS = 30_000;
+export const PENDING_BYTES = 1000;
+
+export const LIMITS: Config['limits'] = {
+  connections: 10_000,
+  connectionsPerIp: 0,
+  connectionsPerChannel: 0,
+  channels: 100,
+  channelsPerConnection: 16,
+  connectRatePerSecond: 2000,
+  pendingBytes: PENDING_BYTES,
+  stalledMs: STALLED_MS,
+  eventBytes: 1024 * 1024,
+  requestHeaderBytes: 16 * 1024,
+};
+
+export interface ConnectionSetup extends HubSetup {
+  readonly channels?: readonly string[];
+  readonly sse?: Partial<Config['sse']>;
+  readonly cursor?: Parameters<typeof openStream>[2]['cursor'];
+}
+
+/** One stream that has just been opened on a response made by hand, with a hub and a clock to move. */
+export function openConnection({ channels = ['a'], sse, cursor, ...setup }: ConnectionSetup = {}) {
+  const real = setUpHub(setup);
+  const { clock, wheel, hub, metrics, destination } = real;
+  const settings: Config['sse'] = {
+    retryMs: { min: 3000, max: 10_000 },
+    heartbeatMs: HEARTBEAT_MS,
+    maxAgeMs: 0,
+    control: setup.control ?? true,
+    ...sse,
+  };
+  const retry = new Retry({
+    clock,
+    retryMs: settings.retryMs,
+    reconnectRatePerSecond: 1000,
+    connections: () => 1,
+  });
+  const endings: Ending[] = [];
+  const context = {
+    clock,
+    wheel,
+    hub,
+    metrics,
+    retry,
+    sse: settings,
+    limits: LIMITS,
+    ended: (_: Connection, ending: Ending) => void endings.push(ending),
+  };
+  const res = new FakeResponse();
+  const connection = new Connection(res.asResponse, '192.0.2.1', context);
+  res.handle(() =>
+    openStream(connection, res.asResponse, {
+      ...context,
+      destinations: channels.map(destination),
+      cursor,
+      headers: [],
+    }),
+  );
+  const first = res.bytes;
+  return {
+    ...real,
+    connection,
+    res,
+    /** How the stream ended: nothing, or one entry. */
+    endings,
+    /** The body's first bytes, written as it was opened. */
+    first,
+    /** Publishes, and ends the turn. */
+    send: (channel: string, data: string) => {
+      real.publish(channel, data);
+      hub.flush();
+    },
+    /** The stream as a browser reads it so far. */
+    read: () => {
+      const parser = new EventStreamParser();
+      parser.push(res.bytes);
+      return parser;
+    },
+  };
+}
+
+/** The data of what was published, without Sidestream's own events. */
+export function published(parser: EventStreamParser): string[] {
+  return parser.events.filter(({ event }) => !event.startsWith('sidestream.')).map(({ data }) => data);
+}

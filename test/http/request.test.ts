@@ -1,0 +1,253 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type Ask,
+  acceptsEventStream,
+  copyRequest,
+  isStreamPath,
+  readStreamRequest,
+  wantsStatus,
+} from '../../src/http/request.ts';
+import type { HttpRequest } from '../../src/http/uws.ts';
+import { isChannelName } from '../../src/routing/template.ts';
+
+const MAX_CHANNELS = 3;
+
+function ask(over: Partial<Ask> = {}): Ask {
+  const none = {
+    method: 'get',
+    path: '/events',
+    query: '',
+    origin: '',
+    accept: '',
+    lastEventId: '',
+    forwarded: '',
+  };
+  return { ...none, hasAuthorization: false, hasBody: false, ...over };
+}
+const read = (over: Partial<Ask>) => readStreamRequest(ask(over), '/events', MAX_CHANNELS);
+
+describe('a request for a stream', () => {
+  it.each([
+    ['a channel in the path', { path: '/events/a' }, ['a']],
+    ['channels in the query', { query: 'channels=a,b,c' }, ['a', 'b', 'c']],
+    ['both', { path: '/events/a', query: 'channels=b' }, ['a', 'b']],
+    ['the parameter twice', { query: 'channels=a&x=1&channels=b' }, ['a', 'b']],
+    ['the same channel twice', { path: '/events/a', query: 'channels=b,a,b' }, ['a', 'b']],
+    ['the same channel more often than channels are allowed', { query: 'channels=a,a,a,a,a' }, ['a']],
+    ['percent-encoding', { path: '/events/prices%2EA', query: 'channels=user%3A7' }, ['prices.A', 'user:7']],
+    ['the longest name', { path: `/events/${'x'.repeat(256)}` }, ['x'.repeat(256)]],
+  ])('names its channels: %s', (_, over, channels) => {
+    expect(read(over)).toEqual({ channels, cursor: undefined });
+  });
+
+  it.each([
+    ['no channel', {}, 'CHANNELS_MISSING'],
+    ['an empty list', { query: 'channels=' }, 'CHANNELS_MISSING'],
+    ['an empty name in the list', { query: 'channels=a,,b' }, 'CHANNEL_MALFORMED'],
+    ['an empty name at the end', { query: 'channels=a,' }, 'CHANNEL_MALFORMED'],
+    ['a name that is too long', { path: `/events/${'x'.repeat(257)}` }, 'CHANNEL_MALFORMED'],
+    ['a wildcard', { path: '/events/prices.*' }, 'CHANNEL_MALFORMED'],
+    ['an encoded wildcard', { path: '/events/prices.%3E' }, 'CHANNEL_MALFORMED'],
+    ['a system subject', { path: '/events/$SYS' }, 'CHANNEL_MALFORMED'],
+    ['an encoded slash', { path: '/events/a%2Fb' }, 'CHANNEL_MALFORMED'],
+    ['an encoded line end', { path: '/events/a%0d%0ab' }, 'CHANNEL_MALFORMED'],
+    ['an encoded NUL', { path: '/events/a%00' }, 'CHANNEL_MALFORMED'],
+    ['double encoding', { path: '/events/a%252Eb' }, 'CHANNEL_MALFORMED'],
+    ['broken percent-encoding', { path: '/events/%zz' }, 'CHANNEL_MALFORMED'],
+    ['percent-encoding that is not UTF-8', { path: '/events/%ff' }, 'CHANNEL_MALFORMED'],
+    ['white space', { query: 'channels=a+b' }, 'CHANNEL_MALFORMED'],
+    ['too many channels', { query: 'channels=a,b,c,d' }, 'CHANNELS_TOO_MANY'],
+    [
+      'too many with the one in the path',
+      { path: '/events/d', query: 'channels=a,b,c' },
+      'CHANNELS_TOO_MANY',
+    ],
+    ['a cursor that is none', { path: '/events/a', lastEventId: 'x' }, 'CURSOR_MALFORMED'],
+    [
+      'a cursor that is too long',
+      { path: '/events/a', lastEventId: `${'a.1_'.repeat(50)}a.1` },
+      'CURSOR_MALFORMED',
+    ],
+  ])('is refused: %s', (_, over, code) => {
+    expect(read(over)).toBe(code);
+  });
+
+  it.each([
+    ['the header', { lastEventId: 'e.1' }, [{ epoch: 'e', offset: 1 }]],
+    ['the query', { query: 'lastEventId=e.2' }, [{ epoch: 'e', offset: 2 }]],
+    [
+      'the header before the query',
+      { lastEventId: 'e.1', query: 'lastEventId=e.2' },
+      [{ epoch: 'e', offset: 1 }],
+    ],
+    ['neither', { query: 'lastEventId=' }, undefined],
+  ])('brings its cursor by %s', (_, over, cursor) => {
+    expect(read({ path: '/events/a', ...over })).toEqual({ channels: ['a'], cursor });
+  });
+
+  it('never throws, and lets nothing through but a few different channel names', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc
+        .array(
+          fc.constantFrom(
+            'channels=',
+            'a',
+            ',',
+            '&',
+            '%',
+            '2e',
+            '*',
+            '>',
+            '..',
+            '/',
+            '+',
+            'lastEventId=',
+            'e.1',
+            '\0',
+          ),
+          { maxLength: 12 },
+        )
+        .map((pieces) => pieces.join('')),
+    );
+    fc.assert(
+      fc.property(text, text, text, (tail, query, lastEventId) => {
+        const request = read({ path: `/events/${tail}`, query, lastEventId });
+        if (typeof request === 'string') return;
+        const { channels } = request;
+        expect(channels.every(isChannelName)).toBe(true);
+        expect(new Set(channels).size).toBe(channels.length);
+        expect(channels.length >= 1 && channels.length <= MAX_CHANNELS).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('the path of a stream', () => {
+  it.each(['/events', '/events/a', '/events/%2e', '/events/..'])('is %s', (path) => {
+    expect(isStreamPath(path, '/events')).toBe(true);
+  });
+  it.each([
+    '/',
+    '',
+    '/event',
+    '/eventsx',
+    '/events/',
+    '/events/a/',
+    '/events/a/b',
+    '//events',
+    '/Events',
+    '/x/events',
+  ])('is not %s', (path) => {
+    expect(isStreamPath(path, '/events')).toBe(false);
+  });
+});
+
+describe('an Accept header', () => {
+  it.each([
+    '',
+    '*/*',
+    'text/event-stream',
+    'TEXT/Event-Stream',
+    'text/*',
+    'text/html, text/event-stream;q=0.1',
+    'application/json, */*;q=0.1',
+    'text/event-stream; charset=utf-8',
+    'text/event-stream;q=0.5, */*;q=0',
+  ])('takes a stream: %j', (accept) => {
+    expect(acceptsEventStream(accept)).toBe(true);
+  });
+  it.each([
+    'application/json',
+    'text/html',
+    'text/event-stream;q=0',
+    'text/event-stream;q=0.000',
+    '*/*, text/event-stream;q=0',
+    'text/*;q=0, */*',
+    'text/event-stream;q=x',
+    ',',
+  ])('does not: %j', (accept) => {
+    expect(acceptsEventStream(accept)).toBe(false);
+  });
+});
+
+describe('a refusal is told by its status', () => {
+  it.each([
+    ['to who sends Authorization', { hasAuthorization: true }],
+    ['to who asks for it', { query: 'channels=a&errors=http' }],
+    ['to who does not accept a stream', { accept: 'application/json' }],
+  ])('%s', (_, over) => {
+    expect(wantsStatus(ask(over))).toBe(true);
+  });
+  it.each([
+    ['a native EventSource', { accept: 'text/event-stream' }],
+    ['a client that accepts anything', { accept: '*/*' }],
+    ['another value of the parameter', { query: 'errors=1' }],
+  ])('not to %s', (_, over) => {
+    expect(wantsStatus(ask(over))).toBe(false);
+  });
+});
+
+describe('a copy of a request', () => {
+  function request(...headers: readonly [name: string, value: string][]): HttpRequest {
+    const req: Pick<HttpRequest, 'getHeader' | 'getMethod' | 'getUrl' | 'getQuery' | 'forEach'> = {
+      // As the addon does: of several lines the first.
+      getHeader: (wanted: string) => headers.find(([name]) => name === wanted)?.[1] ?? '',
+      getMethod: () => 'get',
+      getUrl: () => '/events/a',
+      getQuery: ((key?: string) => (key === undefined ? 'x=1' : undefined)) as HttpRequest['getQuery'],
+      forEach: (take) => {
+        for (const [name, value] of headers) take(name, value);
+      },
+    };
+    return req as HttpRequest;
+  }
+
+  it('keeps what is needed, and of a token only that there was one', () => {
+    const copy = copyRequest(
+      request(
+        ['origin', 'https://a.example'],
+        ['accept', '*/*'],
+        ['last-event-id', 'e.1'],
+        ['authorization', 'Bearer secret'],
+        ['x-forwarded-for', '192.0.2.1'],
+      ),
+      'x-forwarded-for',
+    );
+    expect(copy).toEqual({
+      method: 'get',
+      path: '/events/a',
+      query: 'x=1',
+      origin: 'https://a.example',
+      accept: '*/*',
+      lastEventId: 'e.1',
+      hasAuthorization: true,
+      hasBody: false,
+      forwarded: '192.0.2.1',
+    });
+  });
+
+  it('does not read the forwarding header where no proxy is trusted', () => {
+    expect(copyRequest(request(['x-forwarded-for', '192.0.2.1']), undefined).forwarded).toBe('');
+  });
+
+  it('joins the lines of a forwarding header in their order, so that the last word stays the last', () => {
+    const req = request(
+      ['x-forwarded-for', '127.0.0.1'],
+      ['accept', '*/*'],
+      ['x-forwarded-for', '203.0.113.7'],
+    );
+    expect(copyRequest(req, 'x-forwarded-for').forwarded).toBe('127.0.0.1,203.0.113.7');
+  });
+
+  it.each<[string, [string, string][], boolean]>([
+    ['no header', [], false],
+    ['a length of 0', [['content-length', '0']], false],
+    ['a length', [['content-length', '5']], true],
+    ['chunks', [['transfer-encoding', 'chunked']], true],
+  ])('tells whether there is a body: %s', (_, headers, hasBody) => {
+    expect(copyRequest(request(...headers), undefined).hasBody).toBe(hasBody);
+  });
+});

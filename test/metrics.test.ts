@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { exposeMetrics, LatencyHistogram, Metrics } from '../src/metrics.ts';
+
+function setUp() {
+  const metrics = new Metrics();
+  const registry = exposeMetrics(metrics, {
+    channels: () => 7,
+    lingeringChannels: () => 3,
+    natsSubscriptions: () => 5,
+    version: '1.2.3',
+    uwsVersion: '20.0.0',
+  });
+  /** The samples as scraped: `name{labels}` to value. */
+  const scrape = async () => {
+    const lines = (await registry.metrics())
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    return new Map(
+      lines.map((line) => [
+        line.slice(0, line.lastIndexOf(' ')),
+        Number(line.slice(line.lastIndexOf(' ') + 1)),
+      ]),
+    );
+  };
+  return { metrics, scrape, text: () => registry.metrics() };
+}
+
+describe('what is scraped', () => {
+  it('are the fields as they stand, however often they are scraped', async () => {
+    const { metrics, scrape } = setUp();
+    Object.assign(metrics, { connections: 2, connectionsOpened: 9, sentBytes: 1000, natsConnected: true });
+    metrics.closed('slow');
+    metrics.closed('slow');
+    metrics.closed('client');
+    metrics.refused('CONNECT_RATE');
+    metrics.gap('disconnected');
+    metrics.resumed('recovered');
+    metrics.route('prices').publications = 4;
+    metrics.route('prices').dropped['too-large'] = 1;
+    for (let i = 0; i < 2; i += 1) {
+      const samples = await scrape();
+      expect(Object.fromEntries(samples)).toMatchObject({
+        sidestream_connections: 2,
+        sidestream_connections_opened_total: 9,
+        sidestream_sent_bytes_total: 1000,
+        sidestream_nats_connected: 1,
+        sidestream_channels: 7,
+        sidestream_channels_lingering: 3,
+        sidestream_nats_subscriptions: 5,
+        'sidestream_connections_closed_total{reason="slow"}': 2,
+        'sidestream_connections_closed_total{reason="client"}': 1,
+        'sidestream_requests_refused_total{reason="CONNECT_RATE"}': 1,
+        'sidestream_gaps_total{reason="disconnected"}': 1,
+        'sidestream_resumes_total{verdict="recovered"}': 1,
+        'sidestream_publications_total{route="prices"}': 4,
+        'sidestream_publications_dropped_total{route="prices",reason="too-large"}': 1,
+      });
+    }
+  });
+
+  it('begins with sidestream_ throughout, and says what runs and how the event loop fares', async () => {
+    const { scrape, text } = setUp();
+    const names = [...(await scrape()).keys()];
+    expect(names.filter((name) => !name.startsWith('sidestream_'))).toEqual([]);
+    expect(names).toContain(`sidestream_build_info{version="1.2.3",node="${process.version}",uws="20.0.0"}`);
+    expect(await text()).toContain('# TYPE sidestream_nodejs_eventloop_lag_seconds gauge');
+  });
+
+  it('shows a route from the start, at zero', async () => {
+    const { metrics, scrape } = setUp();
+    metrics.route('quiet');
+    expect((await scrape()).get('sidestream_publications_total{route="quiet"}')).toBe(0);
+  });
+
+  it('holds the latencies as a cumulative histogram from 0.25 ms', async () => {
+    const { metrics, scrape, text } = setUp();
+    for (const durationMs of [0.1, 0.25, 0.3, 9000]) metrics.publishToFlush.observe(durationMs);
+    const samples = await scrape();
+    const name = 'sidestream_publish_to_flush_seconds';
+    const buckets = [...samples].filter(([key]) => key.startsWith(`${name}_bucket`));
+    expect(buckets[0]).toEqual([`${name}_bucket{le="0.00025"}`, 2]);
+    expect(buckets[1]).toEqual([`${name}_bucket{le="0.0005"}`, 3]);
+    expect(buckets.at(-2)?.[1]).toBe(3);
+    expect(buckets.at(-1)).toEqual([`${name}_bucket{le="+Inf"}`, 4]);
+    expect(samples.get(`${name}_count`)).toBe(4);
+    expect(samples.get(`${name}_sum`)).toBeCloseTo(9.00065, 6);
+    expect(await text()).toContain(`# TYPE ${name} histogram`);
+  });
+});
+
+describe('a latency', () => {
+  it('is counted once, in the first bucket whose bound it does not exceed', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: 0, max: 5000, noNaN: true })), (durationsMs) => {
+        const histogram = new LatencyHistogram();
+        for (const durationMs of durationsMs) histogram.observe(durationMs);
+        expect(histogram.counts.reduce((sum, n) => sum + n, 0)).toBe(durationsMs.length);
+        const aboveAll = durationsMs.filter((durationMs) => durationMs / 1000 > 2.5).length;
+        expect(histogram.counts.at(-1)).toBe(aboveAll);
+        expect(histogram.counts[0]).toBe(
+          durationsMs.filter((durationMs) => durationMs / 1000 <= 0.00025).length,
+        );
+      }),
+    );
+  });
+});
+
+describe('the counters of a route', () => {
+  it('are one object, so that who holds it counts by an increment', () => {
+    const metrics = new Metrics();
+    expect(metrics.route('a')).toBe(metrics.route('a'));
+    expect(metrics.route('a')).not.toBe(metrics.route('b'));
+    expect([...metrics.routes.keys()]).toEqual(['a', 'b']);
+  });
+});

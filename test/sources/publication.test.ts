@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { RouteConfig } from '../../src/config/schema.ts';
+import { RouteMetrics } from '../../src/metrics.ts';
+import { encodeEvent } from '../../src/protocol/sse.ts';
+import { Router } from '../../src/routing/router.ts';
+import { type Message, toPublication } from '../../src/sources/publication.ts';
+import { parseEventStream } from '../support/event-stream.ts';
+
+const TIME_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+
+/** Maps one message to the channel `prices.ACME` of a route with this policy. */
+function map(policy: Partial<RouteConfig>, data: Uint8Array | string, headers?: Record<string, string>) {
+  const config: RouteConfig = {
+    channel: 'prices.{symbol}',
+    subject: 'market.*.{symbol}',
+    access: 'public',
+    binary: false,
+    envelope: false,
+    lingerMs: 0,
+    ...policy,
+  };
+  const destination = new Router({ prices: config }).resolve('prices.ACME');
+  if (destination === undefined) throw new TypeError('the route serves the channel');
+  const metrics = new RouteMetrics();
+  const message: Message = {
+    subject: 'market.eu.ACME',
+    data: Buffer.from(data),
+    ...(headers !== undefined && { headers: { get: (name) => headers[name] ?? '' } }),
+  };
+  return { ...toPublication(destination, message, metrics, TIME_MS), metrics };
+}
+
+describe('the event name of a message', () => {
+  it.each([
+    ['its own header', { event: 'price' }, { 'Sse-Event': 'trade' }, 'trade'],
+    ['the route', { event: 'price' }, {}, 'price'],
+    ['the route, where the header is empty', { event: 'price' }, { 'Sse-Event': '' }, 'price'],
+    ['the route, by parameter and subject', { event: '{symbol}@{subject}' }, {}, 'ACME@market.eu.ACME'],
+    ['the route, by channel', { event: '{channel}' }, {}, 'prices.ACME'],
+    ['the route, by another header', { event: '{header.X-Kind}' }, { 'X-Kind': 'ask' }, 'ask'],
+    ['nobody', {}, {}, undefined],
+    ['nobody, where the header that the route names is missing', { event: '{header.X-Kind}' }, {}, undefined],
+  ])('comes from %s', (_, policy, headers, event) => {
+    const publication = map(policy, 'x', headers);
+    expect(publication.event).toBe(event);
+    expect(publication.metrics.fieldsDropped.event).toBe(0);
+  });
+
+  it('comes from the route where the message has no headers at all', () => {
+    expect(map({ event: '{header.X-Kind}{symbol}' }, 'x').event).toBe('ACME');
+  });
+
+  it.each(['a\nb', 'a\rb', 'a\0b', '\n', 'sidestream.close', 'sidestream.', 'x'.repeat(257)])(
+    'is dropped and counted where it cannot be used: %j',
+    (name) => {
+      const byHeader = map({ event: 'price' }, 'x', { 'Sse-Event': name });
+      expect([byHeader.event, byHeader.metrics.fieldsDropped.event]).toEqual(['price', 1]);
+      const byTemplate = map({ event: '{header.X-Kind}' }, 'x', { 'X-Kind': name });
+      expect([byTemplate.event, byTemplate.metrics.fieldsDropped.event]).toEqual([undefined, 1]);
+    },
+  );
+
+  it('cannot be made one of ours by parts that are harmless alone', () => {
+    expect(map({ event: 'side{header.X-Kind}' }, 'x', { 'X-Kind': 'stream.close' }).event).toBeUndefined();
+  });
+
+  it('never makes another event or field of the message, whatever its headers hold', () => {
+    const text = fc
+      .array(fc.constantFrom('a', '\r', '\n', '\0', ':', 'data: x', 'sidestream.', ' '), { maxLength: 5 })
+      .map((pieces) => pieces.join(''));
+    fc.assert(
+      fc.property(text, text, (own, kind) => {
+        const { event, data } = map({ event: '{header.X-Kind}' }, 'payload', {
+          'Sse-Event': own,
+          'X-Kind': kind,
+        });
+        const received = parseEventStream(encodeEvent(event === undefined ? { data } : { event, data }));
+        expect(received).toEqual([{ event: event ?? 'message', data: 'payload', id: '' }]);
+        expect(received[0]?.event.startsWith('sidestream.')).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('the data of a message', () => {
+  it('is its payload as it came', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(Buffer.from(map({}, bytes).data).equals(bytes)).toBe(true);
+      }),
+    );
+  });
+
+  it('is counted where it is not UTF-8', () => {
+    expect(
+      [map({}, Uint8Array.of(0xff)), map({}, 'ü'), map({}, '')].map(({ metrics }) => metrics.invalidUtf8),
+    ).toEqual([1, 0, 0]);
+    expect(map({ binary: true }, Uint8Array.of(0xff)).metrics.invalidUtf8).toBe(0);
+  });
+
+  it('is base64 of its payload on a binary route', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        const { data } = map({ binary: true }, bytes);
+        expect(data).toMatch(/^[A-Za-z0-9+/]*=*$/);
+        expect(Buffer.from(String(data), 'base64').equals(bytes)).toBe(true);
+      }),
+    );
+  });
+
+  it('may be a view into a larger buffer', () => {
+    const larger = Buffer.from('before payload after');
+    const part = larger.subarray(7, 14);
+    expect(JSON.parse(String(map({ envelope: true }, part).data)).data).toBe('payload');
+    expect(Buffer.from(String(map({ binary: true }, part).data), 'base64').toString()).toBe('payload');
+  });
+});
+
+describe('the envelope', () => {
+  const open = (data: Uint8Array | string, policy: Partial<RouteConfig> = {}, headers = {}) =>
+    JSON.parse(String(map({ envelope: true, ...policy }, data, headers).data));
+
+  it('tells channel, subject, event and time', () => {
+    const rest = { channel: 'prices.ACME', subject: 'market.eu.ACME', time: '2026-01-02T03:04:05.678Z' };
+    expect(open('1')).toEqual({ ...rest, event: 'message', data: 1 });
+    expect(open('1', { event: 'price' })).toEqual({ ...rest, event: 'price', data: 1 });
+    expect(open('1', {}, { 'Sse-Event': 'trade' })).toEqual({ ...rest, event: 'trade', data: 1 });
+  });
+
+  it('holds JSON as JSON', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.constantFrom('', ' ', '\n', '\t\r\n'), (text, space) => {
+        expect(open(`${space}${text}${space}`).data).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it('holds anything else as a string', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+        fc.pre(!isJson(text));
+        expect(open(bytes).data).toBe(text);
+      }),
+    );
+  });
+
+  it('keeps every digit of a number', () => {
+    expect(map({ envelope: true }, '12345678901234567890.10').data).toContain(
+      '"data":12345678901234567890.10}',
+    );
+  });
+
+  it.each(['', '{', '1,"channel":"other"', '1}', '{"a":1}{"b":2}', '// 1', 'NaN', '\uFEFF1'])(
+    'cannot be broken out of: %j',
+    (payload) => {
+      expect(open(payload)).toMatchObject({ channel: 'prices.ACME', data: payload });
+    },
+  );
+
+  it('holds a binary payload as base64, JSON or not', () => {
+    expect(open('{"a":1}', { binary: true }).data).toBe(Buffer.from('{"a":1}').toString('base64'));
+  });
+
+  it('of JSON over many lines is the same JSON in the browser', () => {
+    const { data } = map({ envelope: true }, '{\r\n  "a": 1,\r  "b": 2\n}');
+    expect(JSON.parse(parseEventStream(encodeEvent({ data }))[0]?.data ?? '').data).toEqual({ a: 1, b: 2 });
+  });
+});
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    // SyntaxError: it is not.
+    return false;
+  }
+}

@@ -1,0 +1,138 @@
+import { onTestFinished } from 'vitest';
+import { type Bridge, createBridge } from '../../src/bridge.ts';
+import type { Clock } from '../../src/clock.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { createLog } from '../../src/log.ts';
+import type { Metrics } from '../../src/metrics.ts';
+import type { NatsServer } from './nats-server.ts';
+import { poll } from './poll.ts';
+import { type RequestOptions, request, type StreamClient } from './stream-client.ts';
+
+/** Sections of the config file, in the file's own form (`heartbeat: '15s'`); what is left out has its default. */
+export type FileConfig = { readonly [S in keyof Config]?: Readonly<Record<string, unknown>> };
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+export interface TestBridgeOptions {
+  /** Without one the bridge looks for NATS where nothing listens. */
+  readonly nats?: NatsServer;
+  /** `channels` replaces the one default route: `topic.{name}` from the subject `topics.{name}`. */
+  readonly config?: FileConfig;
+  readonly clock?: Clock;
+  /** Whether to wait for the connection to NATS. Default: true where there is a server. */
+  readonly connected?: boolean;
+}
+
+/** What a test asks of a stream besides its target. */
+export type StreamOptions = Omit<RequestOptions, 'port' | 'target'>;
+
+const CHANNELS = { topic: { channel: 'topic.{name}', subject: 'topics.{name}', access: 'public' } };
+/** Nothing listens on the discard port, and nobody may take it by accident. */
+const NOWHERE = 'nats://127.0.0.1:9';
+
+/** The config file of a test, on free ports. */
+export function fileConfig(config: FileConfig, nats: Pick<NatsServer, 'url'> = { url: NOWHERE }) {
+  return {
+    ...config,
+    http: { listen: '127.0.0.1:0', ...config.http },
+    ops: { listen: '127.0.0.1:0', ...config.ops },
+    nats: { servers: [nats.url], ...config.nats },
+    log: { level: 'debug', ...config.log },
+    channels: config.channels ?? CHANNELS,
+  };
+}
+
+/** A bridge in this process, on free ports. */
+export class TestBridge {
+  readonly logs: LogLine[] = [];
+  readonly #bridge: Bridge;
+  #httpPort = 0;
+  #opsPort = 0;
+
+  constructor({ nats, config = {}, clock }: TestBridgeOptions) {
+    // JSON is YAML: the config goes the same way as an operator's file.
+    const parsed = parseConfig(JSON.stringify(fileConfig(config, nats)), 'test.yaml', {});
+    const log = createLog(
+      { ...parsed.log, format: 'json' },
+      { write: (line) => this.logs.push(JSON.parse(line)) },
+    );
+    this.#bridge = createBridge({
+      config: parsed,
+      log,
+      version: '0.0.0-test',
+      ...(clock !== undefined && { clock }),
+    });
+  }
+
+  get metrics(): Metrics {
+    return this.#bridge.metrics;
+  }
+
+  get httpPort(): number {
+    return this.#httpPort;
+  }
+
+  get opsUrl(): string {
+    return `http://127.0.0.1:${this.#opsPort}`;
+  }
+
+  async start(): Promise<void> {
+    const { http, ops } = await this.#bridge.start();
+    this.#httpPort = http.port;
+    this.#opsPort = ops.port;
+  }
+
+  async connected(): Promise<void> {
+    await poll('the connection to NATS', () => this.metrics.natsConnected);
+  }
+
+  /** Waits for a log line. */
+  async logged(message: string | RegExp): Promise<LogLine> {
+    return poll(`the log line ${message}`, () =>
+      this.logs.find((line) =>
+        typeof message === 'string' ? line.message === message : message.test(line.message),
+      ),
+    );
+  }
+
+  /** Sends any request; resolves with the head of its answer. */
+  async request(target: string, options: StreamOptions = {}): Promise<StreamClient> {
+    return request({ port: this.#httpPort, target, ...options });
+  }
+
+  /** Opens a stream that must be granted, and takes `sidestream.open` from it. */
+  async stream(target: string, options: StreamOptions = {}): Promise<StreamClient> {
+    const client = await this.request(target, options);
+    await client.next('sidestream.open');
+    return client;
+  }
+
+  /** One sample of `/metrics`, or `undefined` where there is none: `sidestream_connections`, `x_total{reason="y"}`. */
+  async sample(name: string): Promise<number | undefined> {
+    const text = await (await fetch(`${this.opsUrl}/metrics`)).text();
+    const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  }
+
+  drain(): Promise<void> {
+    return this.#bridge.drain();
+  }
+
+  stop(): Promise<void> {
+    return this.#bridge.stop();
+  }
+}
+
+/** Starts a bridge that is stopped when the test is over. */
+export async function startBridge(options: TestBridgeOptions = {}): Promise<TestBridge> {
+  const bridge = new TestBridge(options);
+  onTestFinished(() => bridge.stop());
+  await bridge.start();
+  if (options.connected ?? options.nats !== undefined) await bridge.connected();
+  return bridge;
+}

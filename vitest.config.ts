@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/bench/**'],
+    // Real servers, real browsers: a test may have to start one.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 10_000,
+    // A native addon and signals behave in a process of its own as they do in production; not so in a worker thread.
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
