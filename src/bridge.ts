@@ -1,15 +1,19 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Authentication } from './auth/authentication.ts';
+import { Revocations } from './auth/revocations.ts';
 import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
 import type { Config, HostPort } from './config/schema.ts';
+import { Control, type ControlOptions } from './control/control.ts';
 import { OpsServer } from './http/ops.ts';
 import { Server } from './http/server.ts';
+import { hasVerifier } from './http/token.ts';
 import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './log.ts';
 import { exposeMetrics, Metrics } from './metrics.ts';
 import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
-import { NatsLink } from './sources/nats.ts';
+import { NatsLink, type NatsListener } from './sources/nats.ts';
 
 export interface BridgeOptions {
   readonly config: Config;
@@ -22,6 +26,8 @@ export interface BridgeOptions {
 /** A running bridge, as the process and the tests handle it. */
 export interface Bridge {
   readonly metrics: Metrics;
+  /** Whether streams are given: NATS was reached once, and what was revoked is known. */
+  readonly accepting: boolean;
   /** Listens and begins to connect to NATS; gives the addresses. @throws SidestreamError LISTEN_FAILED */
   start(): Promise<{ readonly http: HostPort; readonly ops: HostPort }>;
   /** Fails readiness, refuses new streams, ends those that are open, each at its time. */
@@ -41,7 +47,8 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
   const router = new Router(config.channels);
   for (const route of router.routes) metrics.route(route.name);
   const source = new CoreSource({ clock, wheel, log, metrics, maxEventBytes: config.limits.eventBytes });
-  const nats = new NatsLink({ config: config.nats, log, metrics, listener: source });
+  const listeners: NatsListener[] = [source];
+  const nats = new NatsLink({ config: config.nats, log, metrics, listeners });
   const hub = new Hub({
     clock,
     wheel,
@@ -50,6 +57,15 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     epoch: randomBytes(5).toString('hex'),
     maxChannels: config.limits.channels,
     control: config.sse.control,
+  });
+  const revocations = new Revocations(clock);
+  const authentication = new Authentication({
+    config: config.auth,
+    router,
+    revocations,
+    clock,
+    log,
+    request: (...question) => nats.request(...question),
   });
   const server = new Server({
     config,
@@ -60,12 +76,23 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     hub,
     router,
     uws,
-    natsReady: () => nats.ready,
+    natsReady: () => accepting(),
+    authenticator: authentication.authenticator,
   });
+  const control = createControl({ config, clock, log, revocations, streams: server });
+  // What was revoked before this process started must be known before anybody is let in.
+  let revocationsLoaded = control === undefined;
+  const accepting = () => nats.ready && revocationsLoaded;
+  void control?.loaded.then(() => {
+    revocationsLoaded = true;
+  });
+  if (control !== undefined) listeners.push(control);
   const registry = exposeMetrics(metrics, {
     channels: () => hub.channelCount,
     lingeringChannels: () => hub.lingeringCount,
     natsSubscriptions: () => source.subscriptionCount,
+    tokenChecks: () => authentication.checks,
+    jwksFetches: () => authentication.jwksFetches,
     version,
     uwsVersion,
   });
@@ -78,7 +105,11 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
 
   return {
     metrics,
+    get accepting() {
+      return accepting();
+    },
     async start() {
+      await authentication.start();
       nats.start();
       const addresses = { http: await server.listen(), ops: await ops.listen() };
       log.info({ ...addresses, uws: uwsVersion, node: process.version, version }, 'listening');
@@ -92,12 +123,24 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     async stop() {
       clearInterval(ticking);
       server.stop();
+      authentication.stop();
       hub.close();
+      await control?.stop();
       await nats.stop();
       await ops.stop();
       log.info('stopped');
     },
   };
+}
+
+/** Without tokens there is nothing to revoke, and nobody is asked for a bucket. */
+function createControl(
+  options: Pick<ControlOptions, 'clock' | 'log' | 'revocations' | 'streams'> & { readonly config: Config },
+) {
+  const { config, ...rest } = options;
+  if (!hasVerifier(config.auth)) return undefined;
+  const { prefix, bucket, revocationTtlMs } = config.control;
+  return new Control({ ...rest, instance: randomUUID(), prefix, bucket, revocationTtlMs });
 }
 
 function unready(config: Config, metrics: Metrics): string | undefined {

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { signToken } from './auth/sign.ts';
 import { createBridge } from './bridge.ts';
+import { systemClock } from './clock.ts';
 import { exampleYaml } from './config/example.ts';
 import { jsonSchema } from './config/json-schema.ts';
-import { ConfigError, formatProblems, loadConfig } from './config/load.ts';
+import { ConfigError, formatNotices, formatProblems, loadConfig, readConfig } from './config/load.ts';
 import { referenceMarkdown } from './config/reference.ts';
+import { parseDuration } from './config/units.ts';
 import { SidestreamError } from './errors.ts';
 import { createLog, type Logger } from './log.ts';
 
@@ -21,6 +24,12 @@ Usage:
   sidestream schema                    print the config's JSON Schema
       --example                        print config.example.yaml instead: every key with its default
       --markdown                       print docs/configuration.md instead
+  sidestream token [--config FILE]     sign a token for trying out, with the config's own key
+      --sub NAME                       the user
+      --claim NAME=VALUE               any other claim, JSON or text; may be given again
+      --ttl DURATION                   until it expires (default: 1h)
+      --issuer URL                     whose, where auth.jwt has several (default: the first)
+      --key FILE                       a private key (PEM), where the config has only public ones
   sidestream --version
   sidestream --help
 
@@ -34,14 +43,15 @@ A second signal exits at once.
 
 async function main(argv: string[]): Promise<number> {
   const { command, config, flags } = readArguments(argv);
-  if (flags.help) return print(HELP);
+  if (flags.help || command === 'help') return print(HELP);
   if (flags.version) return print(`${version()}\n`);
   switch (command) {
     case 'serve':
       return serve(config);
     case 'check':
-      loadConfig(config);
-      return print(`${config}: no problems\n`);
+      return check(config);
+    case 'token':
+      return token(config, flags);
     case 'schema':
       if (flags.example) return print(exampleYaml());
       if (flags.markdown) return print(referenceMarkdown());
@@ -52,6 +62,55 @@ async function main(argv: string[]): Promise<number> {
 }
 
 class UsageError extends Error {}
+
+function check(file: string): number {
+  const { notices } = readConfig(file);
+  return print(notices.length === 0 ? `${file}: no problems\n` : `${formatNotices(notices)}\n`);
+}
+
+interface TokenFlags {
+  readonly sub?: string | undefined;
+  readonly claim: readonly string[];
+  readonly ttl: string;
+  readonly issuer?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+async function token(file: string, { sub, claim, ttl, issuer, key }: TokenFlags): Promise<number> {
+  const lifetimeMs = parseDuration(ttl);
+  if (lifetimeMs === undefined || lifetimeMs < 1000)
+    throw new UsageError(`--ttl ${ttl} is not a duration like 15m, of a second or more`);
+  const claims = { ...(sub !== undefined && { sub }), ...Object.fromEntries(claim.map(readClaim)) };
+  const { auth } = loadConfig(file);
+  const signed = await signToken(auth.jwt, {
+    claims,
+    issuer,
+    privateKeyFile: key,
+    lifetimeS: Math.floor(lifetimeMs / 1000),
+    nowS: Math.floor(systemClock.wall() / 1000),
+  });
+  return print(`${signed}\n`);
+}
+
+/** `team=7` → a number, `channels=["chat-*"]` → a list, `name=Ada` → text. */
+function readClaim(pair: string): [string, unknown] {
+  const at = pair.indexOf('=');
+  if (at < 1) throw new UsageError(`--claim ${JSON.stringify(pair)} is not NAME=VALUE`);
+  const text = pair.slice(at + 1);
+  try {
+    return [pair.slice(0, at), JSON.parse(text)];
+  } catch {
+    // SyntaxError: not JSON, so it is text.
+    return [pair.slice(0, at), text];
+  }
+}
+
+/** The failure of a start belongs in the log too: collectors do not read standard error. */
+function logged(log: Logger, error: unknown): unknown {
+  const code = error instanceof SidestreamError ? error.code : undefined;
+  log.fatal({ code, error: error instanceof Error ? error.message : String(error) }, 'cannot start');
+  return error;
+}
 
 function readArguments(argv: string[]) {
   try {
@@ -64,10 +123,18 @@ function readArguments(argv: string[]) {
         version: { type: 'boolean', default: false },
         example: { type: 'boolean', default: false },
         markdown: { type: 'boolean', default: false },
+        sub: { type: 'string' },
+        claim: { type: 'string', multiple: true, default: [] },
+        ttl: { type: 'string', default: '1h' },
+        issuer: { type: 'string' },
+        key: { type: 'string' },
       },
     });
     const [command = 'serve', ...rest] = positionals;
-    if (rest.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}`);
+    if (rest[0] !== undefined) {
+      const hint = /\.ya?ml$/.test(rest[0]) ? `; did you mean --config ${rest[0]}?` : '';
+      throw new UsageError(`unexpected argument ${JSON.stringify(rest[0])}${hint}`);
+    }
     return { command, config: values.config, flags: values };
   } catch (error) {
     throw error instanceof UsageError
@@ -78,8 +145,9 @@ function readArguments(argv: string[]) {
 
 /** Runs until a signal, drains, and gives the exit status. */
 async function serve(file: string): Promise<number> {
-  const config = loadConfig(file);
+  const { config, notices } = readConfig(file);
   const log = createLog(config.log, process.stdout);
+  for (const { line, column, path, message } of notices) log.warn({ line, column, key: path }, message);
   const signalled = firstSignal(log);
   const bridge = createBridge({ config, log, version: version() });
   process.on('uncaughtException', (error) => {
@@ -90,7 +158,8 @@ async function serve(file: string): Promise<number> {
     await bridge.start();
   } catch (error) {
     await bridge.stop();
-    throw error;
+    // At once: a NATS server that takes connections and says nothing would hold the process for its time-out.
+    return process.exit(report(logged(log, error)));
   }
   log.info({ signal: await signalled }, 'signal received');
   await bridge.drain();
@@ -123,6 +192,10 @@ function report(error: unknown): number {
   }
   if (error instanceof ConfigError) {
     process.stderr.write(`${formatProblems(error.problems)}\n`);
+    return EXIT_USAGE;
+  }
+  if (error instanceof SidestreamError && error.code === 'CONFIG_INVALID') {
+    process.stderr.write(`sidestream: ${error.code}: ${error.message}\n`);
     return EXIT_USAGE;
   }
   const text = error instanceof SidestreamError ? `${error.code}: ${error.message}` : String(error);

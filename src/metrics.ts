@@ -101,6 +101,9 @@ export interface Observed {
   channels(): number;
   lingeringChannels(): number;
   natsSubscriptions(): number;
+  /** Tokens that were known, and that had to be checked. */
+  tokenChecks(): { readonly hit: number; readonly miss: number };
+  jwksFetches(): { readonly all: number; readonly failed: number };
   readonly version: string;
   readonly uwsVersion: string;
 }
@@ -220,6 +223,18 @@ export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
   counter('sidestream_nats_reconnects_total', 'Connections to NATS restored.', () => metrics.natsReconnects);
   counts('sidestream_nats_errors_total', 'Errors that NATS reported, by kind.', ['reason'], () =>
     byReason(metrics.natsErrors),
+  );
+  counts(
+    'sidestream_token_checks_total',
+    'Tokens that requests brought: known already, or to be checked.',
+    ['result'],
+    () => Object.entries(observed.tokenChecks()).map(([result, n]) => [{ result }, n]),
+  );
+  counter('sidestream_jwks_fetches_total', 'Attempts to fetch a key set.', () => observed.jwksFetches().all);
+  counter(
+    'sidestream_jwks_failures_total',
+    'Attempts to fetch a key set that failed.',
+    () => observed.jwksFetches().failed,
   );
   registry.registerMetric(
     new LatencyMetric(

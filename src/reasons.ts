@@ -2,6 +2,9 @@
 export const CLOSE_REASONS = {
   draining: 'This instance is shutting down; come back after `retry`.',
   'max-age': 'The stream reached `sse.maxAge`; come back after `retry`.',
+  expired: 'The token reached its expiry; come back with a new one.',
+  revoked: 'The token was revoked.',
+  disconnected: 'The backend ended the stream; come back after `retry`.',
   slow: 'The reader stayed behind `limits.pending` or `limits.stalled`.',
   overloaded: 'Refused in-band: a limit is reached, the instance drains, or NATS is not there yet.',
 } as const;
@@ -23,10 +26,18 @@ export const REFUSAL_CODES = {
   CONNECTION_LIMIT: '`limits.connections` is reached.',
   CONNECTION_LIMIT_IP: '`limits.connectionsPerIp` is reached for this address.',
   CONNECTION_LIMIT_CHANNEL: '`limits.connectionsPerChannel` is reached on a channel that was asked for.',
+  CONNECTION_LIMIT_USER: '`limits.connectionsPerUser` is reached for this user.',
   CHANNEL_LIMIT: '`limits.channels` is reached.',
   CONNECT_RATE: 'More streams are being opened than `limits.connectRate`.',
   DRAINING: 'This instance is shutting down.',
   NATS_NOT_READY: 'The first connection to NATS has not been made yet.',
+  AUTH_UNAVAILABLE: 'Whoever can check the token, or the right to a channel, does not answer.',
+  AUTH_RATE: 'Too many bad tokens came from this address.',
+  TOKEN_MISSING: 'A channel that was asked for needs a token.',
+  TOKEN_INVALID: 'The token is malformed, not signed by a known key, or not meant for this place or time.',
+  TOKEN_EXPIRED: 'The token has expired.',
+  TOKEN_REVOKED: 'The token was revoked.',
+  CHANNEL_FORBIDDEN: 'The token does not give the right to a channel that was asked for.',
   CHANNEL_MALFORMED:
     'A channel name is empty, too long or holds other characters than `A-Z a-z 0-9 _ . : ~ -`.',
   CHANNEL_UNKNOWN: 'No route serves a channel that was asked for.',

@@ -17,6 +17,10 @@ const WITHIN_LAYER: Readonly<Record<string, string>> = {
   'routing → config/schema.ts': 'a route is compiled from its part of the config; the type alone',
   'config → routing/template.ts': 'the config is checked with the parser that will read it',
   'config → routing/event.ts': 'the same',
+  'http → auth/authenticator.ts': 'whom to ask who may listen; the type alone',
+  'http → auth/identity.ts': 'who a stream is for; the type alone',
+  'control → auth/identity.ts': 'whom a command is about; the type alone',
+  'control → auth/revocations.ts': 'the store that control feeds; types alone, the bridge hands it over',
 };
 
 /** Who may know which package. One that is not listed has no room yet; what Node brings is free, but for what is listed. */
@@ -28,7 +32,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: ['log.ts'],
   yaml: ['config/load.ts'],
   zod: ['config/'],
-  jose: ['auth/jwt.ts'],
+  jose: ['auth/jwt.ts', 'auth/sign.ts'],
+  'lru-cache': ['auth/verified.ts'],
   'node:perf_hooks': ['clock.ts'],
 };
 

@@ -63,6 +63,8 @@ describe('the documentation and the code name the same things', () => {
       channels: () => 0,
       lingeringChannels: () => 0,
       natsSubscriptions: () => 0,
+      tokenChecks: () => ({ hit: 0, miss: 0 }),
+      jwksFetches: () => ({ all: 0, failed: 0 }),
       version: '0',
       uwsVersion: '0',
     };

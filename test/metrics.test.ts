@@ -8,6 +8,8 @@ function setUp() {
     channels: () => 7,
     lingeringChannels: () => 3,
     natsSubscriptions: () => 5,
+    tokenChecks: () => ({ hit: 9, miss: 2 }),
+    jwksFetches: () => ({ all: 4, failed: 1 }),
     version: '1.2.3',
     uwsVersion: '20.0.0',
   });

@@ -75,6 +75,20 @@ export function parseNatsServer(input: unknown): string | Misread {
   return `${scheme}${host}:${port ?? DEFAULT_NATS_PORT}`;
 }
 
+/**
+ * `https://host/path`, or `http://` on this very machine: over plain HTTP anybody on the way could read the tokens that are
+ * asked about, or put in keys of their own.
+ */
+export function parseServiceUrl(input: unknown): string | Misread {
+  const url = typeof input === 'string' && URL.canParse(input) ? new URL(input) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return new Misread();
+  if (url.username !== '' || url.password !== '') return new Misread('credentials do not belong in the URL');
+  const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol === 'http:' && !isLocal)
+    return new Misread('plain http:// is taken only for localhost, 127.0.0.1 and [::1]');
+  return url.href;
+}
+
 /** Where one listener's address covers the other's, on the same port. Port 0 never clashes. */
 export function clashes(a: HostPort, b: HostPort): boolean {
   if (a.port !== b.port || a.port === 0) return false;

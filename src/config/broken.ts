@@ -1,13 +1,12 @@
 import type { Disclosure } from './disclosure.ts';
 import { excerpt, HIDDEN, type Mask } from './excerpt.ts';
-import { walk } from './outline.ts';
+import { keysIn, walk } from './outline.ts';
 
-const keys = [...walk()].map(({ path, key }) => ({ name: path.at(-1), ...key.doc }));
-const isGroup = (form: string) => form === 'section' || form === 'record';
-const SECRET = keys.filter(({ secret }) => secret !== undefined).map(({ name }) => name);
+const keys = [...walk()].map(({ path, key }) => ({ name: path.at(-1), key }));
+const SECRET = keys.filter(({ key }) => key.doc.secret !== undefined).map(({ name }) => name);
 /** Keys with a value that anybody may see. */
 const PLAIN = new Set(
-  keys.filter(({ form, name }) => !isGroup(form) && !SECRET.includes(name)).map(({ name }) => name),
+  keys.filter(({ name, key }) => keysIn(key).size === 0 && !SECRET.includes(name)).map(({ name }) => name),
 );
 
 /** A word and a colon; in quotes the colon needs no space behind it. */

@@ -1,5 +1,5 @@
 import { type Excerpt, excerpt, HIDDEN, type Mask } from './excerpt.ts';
-import { KEY_NAME, lookUp, type Path } from './outline.ts';
+import { KEY_NAME, lookUp, type Path, walk } from './outline.ts';
 import {
   type Discarded,
   keySpans,
@@ -61,5 +61,6 @@ function isSecret(path: Path, value: unknown): boolean {
     const { secret } = key.doc;
     if (secret !== undefined && (value === UNRESOLVED || new RegExp(secret).test(String(value)))) return true;
   }
-  return false;
+  // A value where a section belongs may be meant for any key of it.
+  return [...walk(lookUp(path))].some(({ key }) => key.doc.secret !== undefined);
 }

@@ -29,30 +29,58 @@ function body(name: string, key: Outline): string[] {
   const { each } = key;
   return [
     `${name}:`,
-    ...exampleRoutes.flatMap((route, index) => exampleRoute(route, each, { isFull: index === 0 })),
+    ...exampleRoutes.flatMap((route, index) => exampleRoute(route, index === 0 ? each : undefined)),
   ];
 }
 
-function exampleRoute(route: ExampleRoute, key: Outline, { isFull }: { isFull: boolean }): string[] {
-  const head = [...comment(route.about, '  '), `  ${route.name}:`];
-  if (isFull) return [...head, ...keysOf(key, '    ', route.values)];
-  return [...head, ...Object.entries(route.values).map(([name, value]) => `    ${name}: ${written(value)}`)];
+/** Shows every key that a route has where these are given. */
+function exampleRoute({ name, about, values, isOff }: ExampleRoute, route?: Outline): string[] {
+  const head = [...comment(about, '  '), `  ${off(isOff)}${name}:`];
+  if (route !== undefined) return [...head, ...keysOf(route, '    ', { values })];
+  return [
+    ...head,
+    ...Object.entries(values).map(([key, value]) => `    ${off(isOff)}${key}: ${written(value)}`),
+  ];
 }
 
-function keysOf(section: Outline, indent: string, values: Readonly<Record<string, unknown>> = {}): string[] {
+interface Shown {
+  readonly values?: Readonly<Record<string, unknown>>;
+  /** Commented out, with all that is in it. */
+  readonly isOff?: boolean;
+}
+
+function keysOf(section: Outline, indent: string, { values = {}, isOff = false }: Shown = {}): string[] {
   return [...section.keys].flatMap(([name, key]) => {
     const head = comment(key.doc.description, indent);
-    if (key.doc.form === 'section') return [...head, `${indent}${name}:`, ...keysOf(key, `${indent}  `)];
+    const inner = key.each ?? key;
+    if (inner.doc.form === 'section') {
+      const isInnerOff = isOff || inner !== key || key.default === undefined;
+      return [
+        ...head,
+        `${indent}${off(isInnerOff)}${name}:`,
+        ...keysOf(inner, `${indent}  `, { isOff: isInnerOff }),
+      ];
+    }
+    const { example } = key.doc;
     const value = values[name] ?? key.default;
-    // Without a space behind the #, so that it can be told from what is to be read.
-    if (value === undefined) return [...head, `${indent}#${name}: ${key.doc.example ?? ''}`];
-    return [...head, `${indent}${name}: ${written(value)}`];
+    if (value === undefined || (isOff && example !== undefined))
+      return [...head, `${indent}${off(true)}${name}: ${example}`];
+    return [...head, `${indent}${off(isOff)}${name}: ${written(value)}`];
   });
+}
+
+/** Without a space behind the #, so that it can be told from what is to be read. */
+function off(isOff: boolean | undefined): string {
+  return isOff ? '#' : '';
 }
 
 /** A value in YAML: text stays bare where YAML reads it back as the same text. */
 export function written(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`;
+  if (typeof value === 'object' && value !== null)
+    return `{ ${Object.entries(value)
+      .map(([key, inner]) => `${key}: ${written(inner)}`)
+      .join(', ')} }`;
   if (typeof value !== 'string') return String(value);
   return /^[A-Za-z0-9/][A-Za-z0-9_.:/>{}-]*$/.test(value) && !value.endsWith(':')
     ? value

@@ -1,7 +1,8 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Finding, Judgement } from './findings.ts';
-import { formatPath, type Path, walk } from './outline.ts';
+import type { Form } from './keys.ts';
+import { below, formatPath, type Outline, outline, type Path } from './outline.ts';
 import type { Settings } from './schema.ts';
 
 /** A file that the config names. */
@@ -12,7 +13,7 @@ export interface NamedFile {
   readonly content?: string;
 }
 
-/** By the key that names them: `nats.auth.tokenFile`. */
+/** By the key that names them: `nats.auth.tokenFile`, `auth.jwt[0].keys[0].secretFile`. */
 export type NamedFiles = ReadonlyMap<string, NamedFile>;
 
 /**
@@ -26,21 +27,29 @@ export function checkFiles(
 ): { files: NamedFiles; findings: Finding[] } {
   const files = new Map<string, NamedFile>();
   const findings: Finding[] = [];
-  for (const { path, key } of walk()) {
-    const { form } = key.doc;
-    if ((form !== 'file' && form !== 'secret-file') || !judgement.sound(...path)) continue;
-    const named = valueAt(settings, path);
-    if (typeof named !== 'string') continue;
-    const absolute = resolve(folder, named);
-    const problem = form === 'file' ? unreadable(absolute) : undefined;
-    const read = form === 'secret-file' ? readSecret(absolute) : { path: absolute };
-    if (typeof read === 'string' || problem !== undefined) {
-      findings.push({ path, message: `names a file that ${problem ?? read}`, detail: absolute });
-    } else {
-      files.set(formatPath(path), read);
-    }
+  for (const { path, form, name } of namesIn(settings, outline, [])) {
+    if (!judgement.sound(...path)) continue;
+    const absolute = resolve(folder, name);
+    const read = form === 'secret-file' ? readSecret(absolute) : (unreadable(absolute) ?? { path: absolute });
+    if (typeof read === 'string')
+      findings.push({ path, message: `names a file that ${read}`, detail: absolute });
+    else files.set(formatPath(path), read);
   }
   return { files, findings };
+}
+
+/** Every value below one that is the name of a file. */
+function* namesIn(
+  value: unknown,
+  key: Outline | undefined,
+  path: Path,
+): Generator<{ path: Path; form: Form; name: string }> {
+  const form = key?.doc.form;
+  if ((form === 'file' || form === 'secret-file') && typeof value === 'string')
+    yield { path, form, name: value };
+  if (typeof value !== 'object' || value === null) return;
+  const steps = Array.isArray(value) ? value.entries() : Object.entries(value);
+  for (const [step, inner] of steps) yield* namesIn(inner, below(key, step), [...path, step]);
 }
 
 /** The file with its content, or what is wrong with it. */
@@ -64,14 +73,4 @@ function unreadable(path: string): string | undefined {
     if (code === 'EACCES') return 'may not be read by the user that this runs as';
     return `cannot be read (${String(code)})`;
   }
-}
-
-function valueAt(settings: Settings, path: Path): unknown {
-  return path.reduce<unknown>(
-    (here, step) =>
-      typeof here === 'object' && here !== null
-        ? Object.entries(here).find(([key]) => key === step)?.[1]
-        : undefined,
-    settings,
-  );
 }

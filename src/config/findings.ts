@@ -14,6 +14,17 @@ export interface Finding {
   readonly quotes?: readonly Path[];
 }
 
+/** Says of all but the first of the keys that are given that they are too many. */
+export function onlyOne<K extends string>(
+  section: { readonly [key in K]?: unknown },
+  keys: readonly K[],
+  path: Path,
+): Finding[] {
+  const [first, ...others] = keys.filter((key) => section[key] !== undefined);
+  const message = `is given beside ${first}: keep one of the two`;
+  return others.map((key) => ({ path: [...path, key], at: 'key', message }));
+}
+
 /** What is known of the settings while the rules look at them: some keys may have been misread. */
 export interface Judgement {
   /** Whether a section could be read as one; single keys in it may still be wrong. */

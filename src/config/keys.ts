@@ -4,8 +4,12 @@ import { Misread } from './misread.ts';
 /** How a key's value is written; what reads the outline acts on it. */
 export type Form =
   | 'section'
+  /** A mapping whose keys are the operator's own. */
   | 'record'
+  /** One of its items, alone, stands for a list of one. */
   | 'list'
+  /** A value, or a section in its place. */
+  | 'either'
   | 'text'
   | 'count'
   | 'flag'
@@ -17,7 +21,9 @@ export type Form =
   /** A path; checked when the config is loaded, relative to the config file's folder. */
   | 'file'
   /** A path to a file whose content is the value. */
-  | 'secret-file';
+  | 'secret-file'
+  /** A mapping that is passed on as it is. */
+  | 'jwk';
 
 /** Everything about a key that is not its place: the one source of messages, JSON Schema, example and reference. */
 export interface KeyDoc {
@@ -30,11 +36,14 @@ export interface KeyDoc {
   readonly json: Readonly<Record<string, unknown>>;
   /** As written in the file; shown where there is no default to show. */
   readonly example?: string;
-  /** It has no default and must be there. */
-  readonly required?: true;
+  /** Why it must be there; it has no default then. */
+  readonly required?: string;
   /** A pattern: text that matches is never shown, in no message and no excerpt. */
   readonly secret?: string;
 }
+
+/** The `secret` of a key whose every value is one. */
+export const ANY_TEXT = '^';
 
 /** Keyed by schema, so that a key's documentation cannot lose its key. */
 export const keyDocs = z.registry<KeyDoc>();
@@ -43,15 +52,13 @@ export const keyDocs = z.registry<KeyDoc>();
 export interface ValueIssueParams {
   /** Stands behind the message where the value may be shown. */
   readonly fix?: string;
-  /** The key is not there at all, so nothing was received. */
-  readonly missing?: true;
 }
 
 export interface ValueOptions {
   readonly description: string;
   readonly example?: string;
   readonly secret?: string;
-  /** Why the key must be there; without it a missing key is left to `.prefault` or `.optional`. */
+  /** Without it a missing key is left to `.prefault` or `.optional`. */
   readonly required?: string;
 }
 
@@ -67,20 +74,16 @@ export interface ValueKind<T> {
 /** One key with one value. */
 export function value<T>(kind: ValueKind<T>, options: ValueOptions): z.ZodType<T, unknown> {
   const { form, type, json } = kind;
-  const { required, ...doc } = options;
   const schema = z.unknown().transform((input, context): T => {
     const read = kind.read(input);
     if (!(read instanceof Misread)) return read;
-    const missing = input === undefined && required !== undefined;
-    const params: ValueIssueParams = {
-      ...(read.fix === undefined ? {} : { fix: read.fix }),
-      ...(missing ? { missing } : {}),
-    };
-    const message = missing ? `is required: ${required}` : `expected ${kind.expected}`;
+    const isMissing = input === undefined && options.required !== undefined;
+    const message = isMissing ? `is required: ${options.required}` : `expected ${kind.expected}`;
+    const params: ValueIssueParams = read.fix === undefined ? {} : { fix: read.fix };
     context.addIssue({ code: 'custom', message, params: { ...params } });
     return z.NEVER;
   }) as unknown as z.ZodType<T, unknown>;
-  keyDocs.add(schema, { form, type, json, ...doc, ...(required === undefined ? {} : { required: true }) });
+  keyDocs.add(schema, { form, type, json, ...options });
   return schema;
 }
 
@@ -90,16 +93,37 @@ export function section<S extends z.ZodRawShape>(
   shape: S,
 ): z.ZodObject<S, z.core.$strict> {
   const schema = z.strictObject(shape);
-  keyDocs.add(schema, { form: 'section', description, type: 'section', json: {} });
+  keyDocs.add(schema, { form: 'section', description, type: 'mapping', json: {} });
+  return schema;
+}
+
+/** A value, or in its place a mapping of known keys. */
+export function either<V extends z.ZodType, M extends z.ZodObject>(
+  alone: V,
+  mapping: M,
+): z.ZodUnion<readonly [V, M]> {
+  const schema = z.union([alone, mapping]);
+  const description = keyDocs.get(mapping)?.description ?? '';
+  const type = `${keyDocs.get(alone)?.type}, ${keyDocs.get(mapping)?.type}`;
+  keyDocs.add(schema, { form: 'either', description, type, json: {} });
+  return schema;
+}
+
+/** A mapping whose keys the operator chooses. */
+export function record<T extends z.ZodType>(
+  each: T,
+  options: ValueOptions & Pick<KeyDoc, 'type' | 'json'>,
+): z.ZodRecord<z.ZodString, T> {
+  const schema = z.record(z.string(), each);
+  keyDocs.add(schema, { form: 'record', ...options });
   return schema;
 }
 
 /** A list of values of one kind. */
-export function list<T>(
-  item: z.ZodType<T, unknown>,
-  options: Omit<ValueOptions, 'required'>,
-): z.ZodArray<z.ZodType<T, unknown>> {
+export function list<T extends z.ZodType>(item: T, options: Omit<ValueOptions, 'secret'>): z.ZodArray<T> {
   const schema = z.array(item);
-  keyDocs.add(schema, { form: 'list', type: `list: ${keyDocs.get(item)?.type ?? ''}`, json: {}, ...options });
+  const { type = '', secret } = keyDocs.get(item) ?? {};
+  const doc = { form: 'list', type: `list: ${type}`, json: {}, ...options } as const;
+  keyDocs.add(schema, secret === undefined ? doc : { ...doc, secret });
   return schema;
 }

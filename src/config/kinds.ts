@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { parseServiceUrl } from './addresses.ts';
 import { type Form, type ValueOptions, value } from './keys.ts';
 import { Misread } from './misread.ts';
 import { closest } from './spelling.ts';
@@ -18,6 +19,9 @@ import {
 
 /** The longest duration of any key: below 2^31-1 ms, beyond which Node's timers fire at once (Node.js docs, `setTimeout`). */
 export const LONGEST_DURATION = '24d';
+
+/** Matches whatever is not clearly a URL without credentials and query, either of which may hold a secret. */
+const NO_PLAIN_URL = '^(?!https?://([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]*\\])(:[0-9]*)?(/[^?#@\\s]*)?$)';
 
 interface Bounds {
   /** In the unit's own text, as it is shown. */
@@ -195,5 +199,25 @@ export function file(options: ValueOptions & { readonly content?: 'secret' }): z
         typeof input === 'string' && input !== '' && !input.includes('\0') ? input : new Misread(),
     },
     doc,
+  );
+}
+
+/** A concrete NATS subject of up to 256 characters. */
+export function subject(options: ValueOptions): z.ZodType<string, unknown> {
+  const pattern = '^(?!.{257})[^\\s.*>\\u0000-\\u001f\\u007f]+(\\.[^\\s.*>\\u0000-\\u001f\\u007f]+)*$';
+  return text({ type: 'subject', expected: 'a subject without wildcards', pattern, ...options });
+}
+
+/** A service on the web, or on this very machine. */
+export function serviceUrl(options: ValueOptions): z.ZodType<string, unknown> {
+  return value(
+    {
+      form: 'text',
+      type: 'URL',
+      json: { type: 'string', pattern: '^https?://[^@]+$' },
+      expected: 'a URL like https://id.example.com/path, https:// and without credentials',
+      read: parseServiceUrl,
+    },
+    { ...options, secret: NO_PLAIN_URL },
   );
 }

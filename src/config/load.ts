@@ -17,9 +17,10 @@ import {
 import { discloseLines } from './broken.ts';
 import { type Disclosure, discloseTree } from './disclosure.ts';
 import { type Environment, expand } from './environment.ts';
+import { noticesOf } from './notices.ts';
 import { formatPath, outline, type Path } from './outline.ts';
 import { type Fault, place } from './place.ts';
-import { ConfigError, type ConfigProblem } from './problems.ts';
+import { ConfigError, type ConfigNotice, type ConfigProblem } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import type { Config } from './schema.ts';
 import {
@@ -34,7 +35,13 @@ import {
 import { explainSyntax, isFatal, isHarmless } from './syntax.ts';
 import { validate } from './validate.ts';
 
-export { ConfigError, type ConfigProblem, formatProblems } from './problems.ts';
+export {
+  ConfigError,
+  type ConfigNotice,
+  type ConfigProblem,
+  formatNotices,
+  formatProblems,
+} from './problems.ts';
 
 /** Far above what thousands of routes take. */
 const MAX_FILE_CHARACTERS = 4 * 1024 * 1024;
@@ -45,11 +52,18 @@ const MAX_INDENTATION = 256;
 /** Values that aliases may stand for in all, so that a few lines cannot multiply to millions. */
 const MAX_ALIASED_VALUES = 10_000;
 
+/** A config that can be used. */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** In the order of the file. */
+  readonly notices: readonly ConfigNotice[];
+}
+
 /**
  * Reads and checks a config file.
  * @throws ConfigError CONFIG_UNREADABLE, or CONFIG_INVALID with every problem of the file
  */
-export function loadConfig(file: string, env: Environment = process.env): Config {
+export function readConfig(file: string, env: Environment = process.env): LoadedConfig {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -61,23 +75,34 @@ export function loadConfig(file: string, env: Environment = process.env): Config
   return parseConfig(text, file, env);
 }
 
+/** {@link readConfig} for those who want no notices. */
+export function loadConfig(file: string): Config {
+  return readConfig(file).config;
+}
+
 /**
- * The same for text at hand. Files that it names are looked up from the folder of `file`, which itself is not read.
+ * The same as {@link readConfig} for text at hand. Files that it names are looked up from the folder of `file`, which
+ * itself is not read.
  * @throws ConfigError CONFIG_INVALID
  */
-export function parseConfig(text: string, file: string, env: Environment): Config {
+export function parseConfig(text: string, file: string, env: Environment): LoadedConfig {
   const reading = begin(text, env);
   const root = readTree(reading);
   const report = (faults: readonly Fault[], disclosure: Disclosure) =>
     toProblems(faults, file, reading.lines, disclosure);
   const complaints = report(reading.complaints, discloseLines(text));
-  if (root === undefined) throw new ConfigError('CONFIG_INVALID', complaints);
+  if (root === undefined) throw new ConfigError('CONFIG_INVALID', inOrder(complaints));
   const { accepted, findings } = validate(toPlain(root, outline), resolve(dirname(file)));
   const disclosure = discloseTree(text, root, reading.discarded);
   const faults = [...reading.faults, ...place(findings, root, disclosure)];
-  const problems = [...complaints, ...report(faults, disclosure)];
+  const problems = inOrder([...complaints, ...report(faults, disclosure)]);
   if (accepted === undefined || problems.length > 0) throw new ConfigError('CONFIG_INVALID', problems);
-  return resolveConfig(accepted.settings, accepted.files);
+  const config = resolveConfig(accepted.settings, accepted.files);
+  return { config, notices: inOrder(report(place(noticesOf(config), root, disclosure), disclosure)) };
+}
+
+function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** An anchored value is read once for each of its aliases, and would repeat its faults. */
@@ -90,14 +115,8 @@ function toProblems(
   const problems = new Map<string, ConfigProblem>();
   for (const { offset, path, message } of faults) {
     const { line, col: column } = lines.linePos(offset);
-    problems.set(`${offset} ${message}`, {
-      file,
-      line,
-      column,
-      path,
-      message,
-      excerpt: disclosure.excerpt(offset),
-    });
+    const excerpt = disclosure.excerpt(offset);
+    problems.set(`${offset} ${message}`, { file, line, column, path, message, excerpt });
   }
   return [...problems.values()];
 }

@@ -1,9 +1,7 @@
 import { parseNatsServer } from './addresses.ts';
-import { list, section, value } from './keys.ts';
+import { ANY_TEXT, list, section, value } from './keys.ts';
 import { duration, file, text } from './kinds.ts';
 
-/** Matches whatever there is. */
-const ANY_TEXT = '^';
 /** Matches whatever is not clearly a server without credentials. */
 const NO_PLAIN_SERVER = '^(?!([a-z]+://)?([A-Za-z0-9.-]*|\\[[0-9A-Fa-f:.]*\\])(:[0-9]*)?/?$)';
 
@@ -26,7 +24,6 @@ export const nats = section('The NATS servers and how to log in to them.', {
     {
       description:
         'Servers of one cluster, tried in turn; others of the cluster are learnt from them. `tls://` insists on TLS. No credentials in the URL: they go under `nats.auth`.',
-      secret: NO_PLAIN_SERVER,
     },
   ).prefault(['nats://127.0.0.1:4222']),
   name: text({

@@ -10,7 +10,7 @@ export interface Outline {
   readonly doc: KeyDoc;
   /** In the form in which it is written; `undefined` where there is none. */
   readonly default: unknown;
-  /** The keys of a section, in their order. */
+  /** The keys of a section, or of the one that may stand for a value, in their order. */
   readonly keys: ReadonlyMap<string, Outline>;
   /** What every value of a record, or every item of a list, is. */
   readonly each: Outline | undefined;
@@ -19,20 +19,30 @@ export interface Outline {
 /** The whole config. */
 export const outline: Outline = outlineOf(configSchema);
 
-/** What the schema says about a path; `undefined` for keys that it does not know. */
-export function lookUp(path: Path, from: Outline = outline): Outline | undefined {
-  let here: Outline | undefined = from;
-  for (const step of path) {
-    here = typeof step === 'number' || here?.doc.form === 'record' ? here?.each : here?.keys.get(step);
-  }
-  return here;
+/** What the schema says about a path; `undefined` for keys that it does not know. A list of one may lack its index. */
+export function lookUp(path: Path): Outline | undefined {
+  return path.reduce(below, outline);
 }
 
-/** Every key with its path, sections before what is in them; a record's own name stands as `*`. */
+/** What the schema says about what one step leads to. */
+export function below(key: Outline | undefined, step: string | number): Outline | undefined {
+  if (typeof step === 'number') return key?.each;
+  const here = key?.doc.form === 'list' ? key.each : key;
+  return here?.doc.form === 'record' ? here.each : here?.keys.get(step);
+}
+
+/** The keys in a section, in each section of a list or record, or in the section that may stand for a value. */
+export function keysIn(key: Outline): Outline['keys'] {
+  return key.each === undefined ? key.keys : keysIn(key.each);
+}
+
+/** Every key with its path, sections before what is in them; a record's own names stand as `*`, a list's indices are left out. */
 export function* walk(from: Outline = outline, path: Path = []): Generator<{ path: Path; key: Outline }> {
-  if (path.length > 0) yield { path, key: from };
-  for (const [name, key] of from.keys) yield* walk(key, [...path, name]);
-  if (from.doc.form === 'record' && from.each !== undefined) yield* walk(from.each, [...path, '*']);
+  for (const [name, key] of from.keys) {
+    yield { path: [...path, name], key };
+    yield* walk(key, [...path, name]);
+  }
+  if (from.each !== undefined) yield* walk(from.each, from.doc.form === 'record' ? [...path, '*'] : path);
 }
 
 /** What may be the name of a key. Anything else is not shown: it may be a secret in the wrong place, or drive a terminal. */
@@ -56,7 +66,8 @@ function outlineOf(schema: unknown): Outline {
   if (!(inner instanceof z.ZodType)) throw new TypeError('not a schema');
   const doc = keyDocs.get(inner);
   if (doc === undefined) throw new TypeError(`a key of the config has no documentation: ${inner.def.type}`);
-  const keys = inner instanceof z.ZodObject ? Object.entries(inner.shape) : [];
+  const mapping = inner instanceof z.ZodUnion ? inner.options.at(-1) : inner;
+  const keys = mapping instanceof z.ZodObject ? Object.entries(mapping.shape) : [];
   const each =
     inner instanceof z.ZodRecord ? inner.valueType : inner instanceof z.ZodArray ? inner.element : undefined;
   return {

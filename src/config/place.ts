@@ -1,7 +1,7 @@
 import type { Disclosure } from './disclosure.ts';
 import type { Finding } from './findings.ts';
 import { formatPath } from './outline.ts';
-import { find, locate, type SourceNode, UNRESOLVED } from './source.ts';
+import { type Found, find, locate, type SourceNode, UNRESOLVED } from './source.ts';
 
 /** Something wrong at an offset of the file, ready to be shown. */
 export interface Fault {
@@ -15,17 +15,16 @@ const LONGEST_QUOTE = 60;
 /** Gives findings their place and fills in what may be quoted. */
 export function place(findings: readonly Finding[], root: SourceNode, disclosure: Disclosure): Fault[] {
   return findings.flatMap((finding) => {
-    const { node, found } = find(root, finding.path);
+    const found = find(root, finding.path);
     // That it could not be resolved was said already.
-    if (found && node.kind === 'scalar' && node.value === UNRESOLVED) return [];
-    const offset = locate(root, finding.path, finding.at ?? 'value');
-    return [{ offset, path: formatPath(finding.path), message: complete(finding, root, disclosure) }];
+    if (found.found && found.node.kind === 'scalar' && found.node.value === UNRESOLVED) return [];
+    const offset = locate(found, finding.at ?? 'value');
+    return [{ offset, path: formatPath(found.path), message: complete(finding, found, disclosure) }];
   });
 }
 
-function complete(finding: Finding, root: SourceNode, disclosure: Disclosure): string {
+function complete(finding: Finding, { node, found }: Found, disclosure: Disclosure): string {
   const { path, message, received, detail, quotes = [path] } = finding;
-  const { node, found } = find(root, path);
   const hidden = !quotes.every((quoted) => disclosure.mayQuote(quoted));
   const quoted = received && found ? `, got ${describe(node, hidden)}` : '';
   if (!hidden) return `${message}${quoted}${detail === undefined ? '' : `: ${detail}`}`;

@@ -16,6 +16,9 @@ export interface ConfigProblem {
   readonly excerpt?: Excerpt;
 }
 
+/** What works, but is probably not what was meant, or less safe than it looks. */
+export type ConfigNotice = ConfigProblem;
+
 /** The config cannot be used: every problem of it, in the order of the file. */
 export class ConfigError extends SidestreamError {
   readonly problems: readonly ConfigProblem[];
@@ -25,24 +28,34 @@ export class ConfigError extends SidestreamError {
     problems: readonly ConfigProblem[],
     details: { readonly cause?: unknown } = {},
   ) {
-    const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
-    const count = sorted.length === 1 ? '1 problem' : `${sorted.length} problems`;
-    super(code, `the config has ${count}: ${sorted.map(headline).join('; ')}`, {
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    const headlines = problems.map((problem) => headline(problem));
+    super(code, `the config has ${count}: ${headlines.join('; ')}`, {
       ...details,
-      fields: { problems: sorted.map(headline) },
+      fields: { problems: headlines },
     });
-    this.problems = sorted;
+    this.problems = problems;
   }
 }
 
-/** For people: `file:line:column: path: message`, then the line with a caret; in the order of the file. */
+/** For people: `file:line:column: path: message`, then the line with a caret. */
 export function formatProblems(problems: readonly ConfigProblem[]): string {
-  const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
-  return sorted.map((problem) => [headline(problem), ...excerptLines(problem.excerpt)].join('\n')).join('\n');
+  return format(problems, '');
 }
 
-function headline({ file, line, column, path, message }: ConfigProblem): string {
-  return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`;
+/** The same as `file:line:column: notice: path: message`. */
+export function formatNotices(notices: readonly ConfigNotice[]): string {
+  return format(notices, 'notice: ');
+}
+
+function format(problems: readonly ConfigProblem[], label: string): string {
+  return problems
+    .flatMap((problem) => [headline(problem, label), ...excerptLines(problem.excerpt)])
+    .join('\n');
+}
+
+function headline({ file, line, column, path, message }: ConfigProblem, label = ''): string {
+  return `${file}:${line}:${column}: ${label}${path === '' ? '' : `${path}: `}${message}`;
 }
 
 function excerptLines(excerpt: Excerpt | undefined): string[] {

@@ -1,5 +1,5 @@
 import { written } from './example.ts';
-import { formatPath, type Outline, outline, type Path } from './outline.ts';
+import { formatPath, keysIn, type Outline, outline, type Path } from './outline.ts';
 
 const INTRODUCTION = `<!-- Generated from src/config/schema.ts by \`npm run docs\`; change it there. -->
 
@@ -19,8 +19,8 @@ channels:
 [\`config.example.yaml\`](../config.example.yaml) shows every key. \`sidestream check --config FILE\` tells all that is wrong
 with a file in one run, each problem with its line, its column and how to mend it; \`sidestream schema\` prints a JSON
 Schema for editors. A key that is not listed here is an error, and so is a key that is given twice. A key that is left
-empty counts as not given. Paths of files start at the folder of the config file, and the files must be there when the
-config is loaded.
+empty counts as not given, and a list of one may be written without its brackets. Paths of files start at the folder of the
+config file, and the files must be there when the config is loaded.
 
 ## How values are written
 
@@ -39,7 +39,8 @@ or empty. It is read as what its key wants, so \`\${PORT}\` does for a number. A
 is an error. \`$\${\` stands for \`\${\` itself. Inside \`[ ]\` and \`{ }\` YAML wants quotes around it: \`["\${NATS_URL}"]\`.
 
 What came from the environment is never shown, in no message and no log line, and neither are the values of secret keys.
-Those may also be named by a file: \`tokenFile\` for \`token\`, \`passwordFile\` for \`password\`.
+Those may also be named by a file: \`tokenFile\` for \`token\`, \`passwordFile\` for \`password\`, \`clientSecretFile\` for
+\`clientSecret\`, \`secretFile\` for \`secret\`.
 
 ## Templates
 
@@ -56,11 +57,12 @@ export function referenceMarkdown(): string {
 }
 
 function sectionOf(path: Path, key: Outline): string[] {
-  const here = key.doc.form === 'record' && key.each !== undefined ? key.each : key;
+  const here = key.each ?? key;
   const heading = `${'#'.repeat(path.length + 1)} ${formatPath(path)}`;
   const rows = [...here.keys].filter(([, value]) => value.doc.form !== 'section');
-  const nested = [...here.keys].filter(([, value]) => value.doc.form === 'section');
-  const about = here === key ? key.doc.description : `${key.doc.description} ${here.doc.description}`;
+  const nested = [...here.keys].filter(([, value]) => keysIn(value).size > 0);
+  const about =
+    key.doc.form === 'record' ? `${key.doc.description} ${here.doc.description}` : here.doc.description;
   return [
     heading,
     about,

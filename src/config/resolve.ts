@@ -1,29 +1,20 @@
 import type { NamedFiles } from './files.ts';
+import { pick } from './pick.ts';
+import { resolveAccess, resolveAuth } from './resolve-auth.ts';
 import type { Config, RouteConfig, Settings } from './schema.ts';
 
 /** Settings without a problem, and the files they name → what the other rooms read. */
 export function resolveConfig(settings: Settings, files: NamedFiles): Config {
-  const { http, ops, sse, limits, drain, channels, log } = settings;
-  const tls = pick({
-    certFile: files.get('http.tls.certFile')?.path,
-    keyFile: files.get('http.tls.keyFile')?.path,
-  });
+  const { ops, sse, drain, control, channels, log } = settings;
   return {
-    http: {
-      listen: http.listen,
-      path: http.path,
-      trustedProxies: http.trustedProxies,
-      forwardedHeader: http.forwardedHeader,
-      cors: http.cors,
-      ...(tls.certFile === undefined || tls.keyFile === undefined
-        ? {}
-        : { tls: { certFile: tls.certFile, keyFile: tls.keyFile } }),
-    },
+    http: resolveHttp(settings.http, files),
     ops,
     nats: resolveNats(settings.nats, files),
     sse: { retryMs: sse.retry, heartbeatMs: sse.heartbeat, maxAgeMs: sse.maxAge, control: sse.control },
-    limits: resolveLimits(limits),
+    limits: resolveLimits(settings.limits),
+    control: { prefix: control.prefix, bucket: control.bucket, revocationTtlMs: control.revocationTtl },
     drain: { timeoutMs: drain.timeout, reconnectRatePerSecond: drain.reconnectRate },
+    auth: resolveAuth(settings.auth, files),
     channels: Object.fromEntries(
       Object.entries(channels).map(([name, route]) => [name, resolveRoute(route)]),
     ),
@@ -31,18 +22,21 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
   };
 }
 
+function resolveHttp({ tls: _, ...http }: Settings['http'], files: NamedFiles): Config['http'] {
+  const certFile = files.get('http.tls.certFile')?.path;
+  const keyFile = files.get('http.tls.keyFile')?.path;
+  return certFile === undefined || keyFile === undefined ? http : { ...http, tls: { certFile, keyFile } };
+}
+
 function resolveLimits(limits: Settings['limits']): Config['limits'] {
+  const { connectRate, pending, stalled, event, requestHeaders, ...counts } = limits;
   return {
-    connections: limits.connections,
-    connectionsPerIp: limits.connectionsPerIp,
-    connectionsPerChannel: limits.connectionsPerChannel,
-    channelsPerConnection: limits.channelsPerConnection,
-    channels: limits.channels,
-    connectRatePerSecond: limits.connectRate,
-    pendingBytes: limits.pending,
-    stalledMs: limits.stalled,
-    eventBytes: limits.event,
-    requestHeaderBytes: limits.requestHeaders,
+    ...counts,
+    connectRatePerSecond: connectRate,
+    pendingBytes: pending,
+    stalledMs: stalled,
+    eventBytes: event,
+    requestHeaderBytes: requestHeaders,
   };
 }
 
@@ -68,15 +62,6 @@ function resolveNats(nats: Settings['nats'], files: NamedFiles): Config['nats'] 
   };
 }
 
-function resolveRoute(route: Settings['channels'][string]): RouteConfig {
-  const { linger, event, ...rest } = route;
-  return { ...rest, ...(event === undefined ? {} : { event }), lingerMs: linger };
-}
-
-/** The same without the keys that hold nothing. */
-function pick<T extends Readonly<Record<string, unknown>>>(
-  object: T,
-): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
-  const given = Object.entries(object).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as { readonly [K in keyof T]?: Exclude<T[K], undefined> };
+function resolveRoute({ linger, access, ...route }: Settings['channels'][string]): RouteConfig {
+  return pick({ ...route, access: resolveAccess(access), lingerMs: linger });
 }

@@ -1,6 +1,7 @@
 import { SidestreamError } from '../errors.ts';
 import { parseEventTemplate } from '../routing/event.ts';
 import { overlap, parseRouteTemplate, type RouteTemplate } from '../routing/template.ts';
+import { checkAccess } from './access-rules.ts';
 import type { Finding, Judgement } from './findings.ts';
 import { formatPath, type Path } from './outline.ts';
 import { ROUTE_NAME_PATTERN } from './routes.ts';
@@ -15,9 +16,9 @@ interface Candidate {
 }
 
 /** The rules for routes: names, templates, and that no channel name matches two of them. */
-export function checkRoutes({ channels }: Settings, judgement: Judgement): Finding[] {
+export function checkRoutes(settings: Settings, judgement: Judgement): Finding[] {
   if (!judgement.readable('channels')) return [];
-  const routes = Object.entries(channels);
+  const routes = Object.entries(settings.channels);
   if (routes.length === 0) {
     return [{ path: ['channels'], at: 'key', message: 'holds no route: add at least one' }];
   }
@@ -25,7 +26,9 @@ export function checkRoutes({ channels }: Settings, judgement: Judgement): Findi
   const candidates: Candidate[] = [];
   for (const [name, route] of routes) {
     if (!judgement.readable('channels', name)) continue;
-    const template = checkTemplates(findings, ['channels', name], route, judgement);
+    const path = ['channels', name];
+    const template = checkTemplates(findings, path, route, judgement);
+    findings.push(...checkAccess({ path, route, params: template?.params }, settings, judgement));
     if (template === undefined) continue;
     findings.push(...checkOverlap({ name, template }, candidates));
     candidates.push({ name, template });

@@ -1,6 +1,6 @@
-import { z } from 'zod';
-import { keyDocs, section } from './keys.ts';
-import { choice, duration, flag, LONGEST_DURATION, text } from './kinds.ts';
+import { access, automatic } from './access.ts';
+import { record, section } from './keys.ts';
+import { duration, flag, LONGEST_DURATION, text } from './kinds.ts';
 
 /** A route's name. Checked with the other rules and not by the record: there, a wrong name would hide what is inside. */
 export const ROUTE_NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
@@ -20,16 +20,12 @@ const route = section('One route: which channels browsers may ask for, and the s
     description:
       'The NATS subject that feeds such a channel. Holds every `{name}` of the channel, each as a whole token; `*` takes any token, a last `>` any rest.',
   }),
-  access: choice(['public'], {
-    required: 'without it nobody could read this route; write `access: public` to let everybody',
-    description:
-      'Who may read it. `public` is everybody; it must be written down, so that no route is public by accident.',
-  }),
+  access,
   event: text({
     type: 'event template',
     expected: 'an event name or template like price or {symbol}-tick',
     description:
-      'The event name for messages that bring none in an `Sse-Event` header; without it `message`. May hold `{channel}`, `{subject}`, `{header.NAME}` and the `{name}`s of the channel.',
+      'The event name for messages that bring none in an `Sse-Event` header; without it `message`. May hold `{channel}`, `{subject}`, `{header.NAME}` and the `{name}`s of the channel; a header that the message lacks is empty text.',
     example: 'price',
   }).optional(),
   binary: flag({
@@ -46,14 +42,13 @@ const route = section('One route: which channels browsers may ask for, and the s
     description:
       'How long the NATS subscription stays after its last reader left. Keep it above the longest `sse.retry`, so that a lone reader who reconnects finds it still there.',
   }).prefault('60s'),
+  automatic: automatic.optional(),
 });
 
 /** What the config has under `channels:`. */
-export const channels = z.record(z.string(), route);
-keyDocs.add(channels, {
-  form: 'record',
+export const channels = record(route, {
   type: 'mapping of route names to routes',
-  required: true,
+  required: 'at least one route, like `prices: { channel: prices, subject: prices, access: public }`',
   description:
     'The routes, at least one, each under a name of your choice (a to z, 0 to 9, `_`, `-`) that labels its metrics and log lines.',
   json: { propertyNames: { pattern: ROUTE_NAME_PATTERN }, minProperties: 1 },
@@ -84,10 +79,24 @@ export const exampleRoutes: readonly ExampleRoute[] = [
       'One channel with everything that is published under `logs.`; each event is named after its subject.',
     values: { channel: 'logs', subject: 'logs.>', access: 'public', event: '{subject}' },
   },
+  {
+    name: 'notifications',
+    about:
+      'A channel for each user, which only a token of theirs opens. Needs a way to check tokens, under `auth`.',
+    values: {
+      channel: 'user-{id}',
+      subject: 'notify.{id}.>',
+      access: { where: { id: '{claims.sub}' } },
+      automatic: 'authenticated',
+    },
+    isOff: true,
+  },
 ];
 
 export interface ExampleRoute {
   readonly name: string;
   readonly about: string;
-  readonly values: Readonly<Record<string, string | boolean>>;
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Commented out: it would not work as it is. */
+  readonly isOff?: true;
 }

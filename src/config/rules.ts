@@ -1,5 +1,6 @@
 import { clashes } from './addresses.ts';
-import type { Finding, Judgement } from './findings.ts';
+import { checkAuth } from './auth-rules.ts';
+import { type Finding, type Judgement, onlyOne } from './findings.ts';
 import type { Path } from './outline.ts';
 import { checkRoutes } from './route-rules.ts';
 import type { Settings } from './schema.ts';
@@ -12,7 +13,7 @@ const WAYS_TO_LOG_IN = [
   ['user', 'password', 'passwordFile'],
 ] as const;
 
-const RULES = [checkCors, checkTls, checkListeners, checkAuth, checkRoutes];
+const RULES = [checkCors, checkTls, checkListeners, checkNatsAuth, checkAuth, checkRoutes];
 
 /**
  * The rules over several keys. Each looks only at keys that were read well, and runs whatever else is wrong, so that
@@ -73,33 +74,26 @@ function checkListeners({ http, ops }: Settings, { sound }: Judgement): Finding[
   ];
 }
 
-function checkAuth({ nats }: Settings, { readable }: Judgement): Finding[] {
-  if (!readable('nats', 'auth')) return [];
+function checkNatsAuth({ nats }: Settings, { readable }: Judgement): Finding[] {
+  const path = ['nats', 'auth'];
+  if (!readable(...path)) return [];
   const { auth } = nats;
-  const ways = WAYS_TO_LOG_IN.map((way) => way.filter((key) => auth[key] !== undefined));
-  const [first, ...others] = ways.flatMap(([key]) => (key === undefined ? [] : [key]));
-  const findings = others.map((key) =>
-    authFinding(key, 'key', `is a second way to log in beside ${first}: keep one`),
+  const [first, ...others] = WAYS_TO_LOG_IN.flatMap(
+    (way) => way.find((key) => auth[key] !== undefined) ?? [],
   );
-  if (auth.token !== undefined && auth.tokenFile !== undefined) {
-    findings.push(authFinding('tokenFile', 'key', 'is given beside token: keep one of the two'));
-  }
-  return [...findings, ...checkUser(auth)];
+  const message = `is a second way to log in beside ${first}: keep one`;
+  return [
+    ...others.map((key): Finding => ({ path: [...path, key], at: 'key', message })),
+    ...onlyOne(auth, ['token', 'tokenFile'], path),
+    ...onlyOne(auth, ['password', 'passwordFile'], path),
+    ...checkUser(auth, path),
+  ];
 }
 
-function checkUser({ user, password, passwordFile }: Settings['nats']['auth']): Finding[] {
-  const given = password === undefined ? passwordFile : password;
-  if (password !== undefined && passwordFile !== undefined) {
-    return [authFinding('passwordFile', 'key', 'is given beside password: keep one of the two')];
-  }
-  if (user !== undefined && given === undefined) {
-    return [authFinding('password', undefined, 'is missing: a user needs a password, or a passwordFile')];
-  }
-  return user === undefined && given !== undefined
-    ? [authFinding('user', undefined, 'is missing: a password needs a user')]
-    : [];
-}
-
-function authFinding(key: string, at: 'key' | undefined, message: string): Finding {
-  return { path: ['nats', 'auth', key], ...(at === undefined ? {} : { at }), message };
+function checkUser({ user, password, passwordFile }: Settings['nats']['auth'], path: Path): Finding[] {
+  const hasPassword = password !== undefined || passwordFile !== undefined;
+  if (hasPassword === (user !== undefined)) return [];
+  return hasPassword
+    ? [{ path: [...path, 'user'], message: 'is missing: a password needs a user' }]
+    : [{ path: [...path, 'password'], message: 'is missing: a user needs a password, or a passwordFile' }];
 }

@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import type { AccessConfig } from './access.ts';
 import { type HostPort, parseHostPort, parseNetwork, parseOrigin } from './addresses.ts';
+import { type AuthConfig, auth } from './auth.ts';
 import { list, section, type ValueOptions, value } from './keys.ts';
 import {
   choice,
@@ -16,7 +18,10 @@ import {
 import { nats } from './nats.ts';
 import { channels } from './routes.ts';
 
+export type { AccessConfig } from './access.ts';
 export type { HostPort } from './addresses.ts';
+export type { AuthConfig, TokenPlace } from './auth.ts';
+export type { JwtIssuerConfig, KeyConfig } from './issuers.ts';
 
 /** What the other rooms read: every value checked, every default filled in, every path absolute. */
 export interface Config {
@@ -54,6 +59,8 @@ export interface Config {
     readonly connections: number;
     /** 0: no limit. */
     readonly connectionsPerIp: number;
+    /** By the token's subject; streams without one are not counted. 0: no limit. */
+    readonly connectionsPerUser: number;
     /** 0: no limit. */
     readonly connectionsPerChannel: number;
     readonly channelsPerConnection: number;
@@ -66,11 +73,17 @@ export interface Config {
     readonly eventBytes: number;
     readonly requestHeaderBytes: number;
   };
+  readonly control: {
+    readonly prefix: string;
+    readonly bucket: string;
+    readonly revocationTtlMs: number;
+  };
   readonly drain: {
     readonly timeoutMs: number;
     /** May be a fraction. */
     readonly reconnectRatePerSecond: number;
   };
+  readonly auth: AuthConfig;
   readonly channels: Readonly<Record<string, RouteConfig>>;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -81,7 +94,10 @@ export interface Config {
 export interface RouteConfig {
   readonly channel: string;
   readonly subject: string;
-  readonly access: 'public';
+  /** Any of them lets in; never empty. */
+  readonly access: readonly AccessConfig[];
+  /** Who is on the route's channel without asking. */
+  readonly automatic?: 'everyone' | 'authenticated';
   readonly event?: string;
   readonly binary: boolean;
   readonly envelope: boolean;
@@ -206,6 +222,13 @@ const limits = section('What one process takes on before it refuses, closes or d
     description:
       'Open streams of one client address; an IPv6 network of 64 bits counts as one. Set it on a public service, well above what one office behind one address needs, and set `http.trustedProxies` first.',
   }).prefault(0),
+  connectionsPerUser: count({
+    min: 1,
+    max: 10_000_000,
+    zero: 'no limit',
+    description:
+      "Open streams of one user, by the token's `sub`. Set it above the devices and tabs that one person has. Streams without a token, on public routes, are not counted.",
+  }).prefault(0),
   connectionsPerChannel: count({
     min: 1,
     max: 10_000_000,
@@ -274,12 +297,38 @@ const drain = section(
   },
 ).prefault({});
 
+const control = section(
+  'Commands over NATS to every instance: revoke tokens, end streams. On wherever tokens are checked under `auth`; [control.md](control.md).',
+  {
+    prefix: text({
+      type: 'subject prefix',
+      expected: 'a subject without wildcards like sidestream',
+      pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$',
+      description:
+        'What the subjects of commands begin with. Change it where several clusters of bridges share one NATS account.',
+    }).prefault('sidestream'),
+    bucket: text({
+      type: 'bucket name',
+      expected: 'a name of A-Z a-z 0-9 _ -',
+      pattern: '^[A-Za-z0-9_-]+$',
+      description:
+        'The JetStream key-value bucket that keeps revocations over restarts; it is made where it is missing. Without JetStream they are kept in memory only, and the log says so.',
+    }).prefault('sidestream_revocations'),
+    revocationTtl: duration({
+      min: '1m',
+      max: LONGEST_DURATION,
+      description:
+        'How long a revocation is remembered. Keep it above the longest time for which a token is good.',
+    }).prefault('1d'),
+  },
+).prefault({});
+
 const log = section(
-  'One line per event in the life of the process or a stream; never a payload, a query string or a secret.',
+  'One line per event in the life of the process, at `debug` also of each stream; never a payload, a query string or a secret.',
   {
     level: choice(['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
       description:
-        'The least severe lines to write. Set it to `debug` to look into something, to `warn` where a line for every stream is too much.',
+        'The least severe lines to write. `debug` adds a line for each stream that opens or ends and each request that is refused.',
     }).prefault('info'),
     format: choice(['json', 'text'], {
       description: '`json` for collectors, `text` for reading at a terminal.',
@@ -295,6 +344,8 @@ export const configSchema = section('Sidestream reads one YAML file.', {
   sse,
   limits,
   drain,
+  control,
+  auth,
   channels,
   log,
 });

@@ -1,4 +1,4 @@
-import type { Outline, Path } from './outline.ts';
+import { below, type Outline, type Path } from './outline.ts';
 
 /** A stretch of the file: offsets of its first character and of the one behind its last. */
 export interface Span {
@@ -35,32 +35,40 @@ export interface SourceList {
 /** Stands for a value of which another problem was reported already: whatever reads it stays silent about it. */
 export const UNRESOLVED = Symbol('unresolved');
 
-/** The node at a path, and the key that leads to it; where the path ends early, the last that is there. */
-export function find(
-  root: SourceNode,
-  path: Path,
-): { node: SourceNode; key: Span | undefined; found: boolean } {
+/** What a path leads to. */
+export interface Found {
+  /** Where the path ends early, the last node that is there. */
+  readonly node: SourceNode;
+  /** The key or item that leads to the node. */
+  readonly key: Span | undefined;
+  readonly found: boolean;
+  /** The path as the file has it: a list of one may stand there without its brackets. */
+  readonly path: Path;
+}
+
+export function find(root: SourceNode, path: Path): Found {
   let node = root;
   let key: Span | undefined;
-  for (const step of path) {
+  const written: (string | number)[] = [];
+  for (const [index, step] of path.entries()) {
+    if (typeof step === 'number' && node.kind !== 'list') continue;
     const entry = node.kind === 'map' ? node.entries.get(String(step)) : undefined;
     const next = entry?.value ?? (node.kind === 'list' ? node.items[Number(step)] : undefined);
-    if (next === undefined) return { node, key, found: false };
+    if (next === undefined) return { node, key, found: false, path: [...written, ...path.slice(index)] };
     node = next;
     key = entry?.key ?? next.span;
+    written.push(step);
   }
-  return { node, key, found: true };
+  return { node, key, found: true, path: written };
 }
 
 /**
  * Where in the file to point for a path: at its value; at its key if the value is empty or the key is what is wrong; at
  * the nearest key around it if it is not there at all.
  */
-export function locate(root: SourceNode, path: Path, at: 'key' | 'value'): number {
-  const { node, key, found } = find(root, path);
+export function locate({ node, key, found }: Found, at: 'key' | 'value'): number {
   const empty = node.kind === 'scalar' && node.value === undefined;
-  if (found && at === 'value' && !empty) return node.span.start;
-  return key?.start ?? root.span.start;
+  return found && at === 'value' && !empty ? node.span.start : (key?.start ?? node.span.start);
 }
 
 /** Every key at and below a node. */
@@ -100,12 +108,14 @@ export function* scalars(node: SourceNode, path: Path = []): Generator<{ path: P
  */
 export function toPlain(node: SourceNode, key: Outline | undefined): unknown {
   if (node.kind === 'list') return node.items.map((item) => toPlain(item, key?.each));
+  if (key?.doc.form === 'list') {
+    const item = toPlain(node, key.each);
+    return item === undefined ? undefined : [item];
+  }
   if (node.kind === 'map') {
     // No prototype: a key may be called `constructor`.
     const plain: Record<string, unknown> = Object.create(null);
-    for (const [name, { value }] of node.entries) {
-      plain[name] = toPlain(value, key?.doc.form === 'record' ? key.each : key?.keys.get(name));
-    }
+    for (const [name, { value }] of node.entries) plain[name] = toPlain(value, below(key, name));
     return plain;
   }
   const { value, variables } = node;

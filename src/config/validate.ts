@@ -41,29 +41,41 @@ function toFindings(issue: z.core.$ZodIssue): Finding[] {
     case 'unrecognized_keys':
       return issue.keys.map((name) => unknownKey(path, name));
     case 'invalid_type':
-      return [wrongCollection(path, lookUp(path))];
+      return [{ path, message: wrongMapping(lookUp(path)), received: true }];
+    case 'invalid_union':
+      return eitherFindings(path, issue.errors);
     case 'custom': {
-      const { fix, missing }: ValueIssueParams = issue.params ?? {};
-      const received = missing ? {} : { received: true as const };
-      return [{ path, message: issue.message, ...received, ...(fix === undefined ? {} : { detail: fix }) }];
+      const { fix }: ValueIssueParams = issue.params ?? {};
+      return [
+        { path, message: issue.message, received: true, ...(fix === undefined ? {} : { detail: fix }) },
+      ];
     }
     default:
       return [{ path, message: issue.message }];
   }
 }
 
-function wrongCollection(path: Path, key: Outline | undefined): Finding {
-  if (key?.doc.form === 'list') {
-    const example = key.doc.example ?? JSON.stringify(key.default);
-    return { path, message: `expected a list like ${example}`, received: true };
-  }
-  if (key?.doc.form === 'record') {
-    const message =
-      'is required: at least one route, like `prices: { channel: prices, subject: prices, access: public }`';
-    return { path, message, received: true };
-  }
-  const names = [...(key?.keys.keys() ?? [])].slice(0, 3).join(', ');
-  return { path, message: `expected a mapping with keys like ${names}`, received: true };
+function wrongMapping(key: Outline | undefined): string {
+  const required = key?.doc.required;
+  return required === undefined ? `expected ${mappingLike(key)}` : `is required: ${required}`;
+}
+
+function mappingLike(key: Outline | undefined): string {
+  const example = key?.doc.example;
+  if (example !== undefined) return `a mapping like ${example}`;
+  return `a mapping with keys like ${[...(key?.keys.keys() ?? [])].slice(0, 3).join(', ')}`;
+}
+
+/** Neither the value nor the section that may stand for it: what is wrong with the one that was meant. */
+function eitherFindings(path: Path, [alone = [], mapping = []]: z.core.$ZodIssue[][]): Finding[] {
+  const isMapping = !mapping.some((issue) => issue.code === 'invalid_type' && issue.path.length === 0);
+  const meant = isMapping ? mapping : alone;
+  const findings = meant.flatMap((issue) => toFindings({ ...issue, path: [...path, ...issue.path] }));
+  if (isMapping) return findings;
+  return findings.map((finding) => ({
+    ...finding,
+    message: `${finding.message}, or ${mappingLike(lookUp(path))}`,
+  }));
 }
 
 function unknownKey(parent: Path, name: string): Finding {

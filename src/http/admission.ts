@@ -3,26 +3,32 @@ import type { Config } from '../config/schema.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { limitKey } from './address.ts';
 
-/** Tokens that come back at a rate; one second's worth may be used at once. */
-class TokenBucket {
+/** Tokens that come back at a rate, up to `burst` of them. */
+export class TokenBucket {
   readonly #clock: Clock;
   readonly #perSecond: number;
+  readonly #burst: number;
   #tokens: number;
   #filledMs: number;
 
-  constructor(clock: Clock, perSecond: number) {
+  constructor(clock: Clock, perSecond: number, burst: number = Math.max(1, perSecond)) {
     this.#clock = clock;
     this.#perSecond = perSecond;
-    this.#tokens = Math.max(1, perSecond);
+    this.#burst = burst;
+    this.#tokens = burst;
     this.#filledMs = clock.now();
   }
 
-  take(): boolean {
+  hasToken(): boolean {
     const nowMs = this.#clock.now();
     const back = ((nowMs - this.#filledMs) / 1000) * this.#perSecond;
-    this.#tokens = Math.min(Math.max(1, this.#perSecond), this.#tokens + back);
+    this.#tokens = Math.min(this.#burst, this.#tokens + back);
     this.#filledMs = nowMs;
-    if (this.#tokens < 1) return false;
+    return this.#tokens >= 1;
+  }
+
+  take(): boolean {
+    if (!this.hasToken()) return false;
     this.#tokens -= 1;
     return true;
   }
@@ -33,6 +39,7 @@ export class Admission {
   readonly #limits: Config['limits'];
   readonly #rate: TokenBucket;
   readonly #perIp = new Map<string, number>();
+  readonly #perUser = new Map<string, number>();
   #connections = 0;
 
   constructor(clock: Clock, limits: Config['limits']) {
@@ -47,6 +54,11 @@ export class Admission {
   /** Addresses that hold a stream; returns to zero with the streams. */
   get addresses(): number {
     return this.#perIp.size;
+  }
+
+  /** Users that hold a stream; returns to zero with the streams. */
+  get users(): number {
+    return this.#perUser.size;
   }
 
   /** Whether addresses are counted at all; they need not be worked out otherwise. */
@@ -67,12 +79,30 @@ export class Admission {
     return undefined;
   }
 
+  /** Counts an admitted stream towards its user, or says that they have enough. Nobody's streams are not counted. */
+  admitUser(user: string | undefined): RefusalCode | undefined {
+    const { connectionsPerUser } = this.#limits;
+    if (user === undefined || connectionsPerUser === 0) return undefined;
+    const held = this.#perUser.get(user) ?? 0;
+    if (held >= connectionsPerUser) return 'CONNECTION_LIMIT_USER';
+    this.#perUser.set(user, held + 1);
+    return undefined;
+  }
+
+  /** Gives back what `admit` counted. */
   release(address: string): void {
     this.#connections -= 1;
-    if (!this.countsAddresses) return;
-    const key = limitKey(address);
-    const held = (this.#perIp.get(key) ?? 0) - 1;
-    if (held > 0) this.#perIp.set(key, held);
-    else this.#perIp.delete(key);
+    if (this.countsAddresses) decrement(this.#perIp, limitKey(address));
   }
+
+  /** Gives back what `admitUser` counted. */
+  releaseUser(user: string | undefined): void {
+    if (user !== undefined && this.#limits.connectionsPerUser > 0) decrement(this.#perUser, user);
+  }
+}
+
+function decrement(counts: Map<string, number>, key: string): void {
+  const left = (counts.get(key) ?? 0) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
 }

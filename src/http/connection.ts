@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Identity } from '../auth/identity.ts';
 import { type Clock, type Due, jitter, Timer, type TimerWheel } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { Channel } from '../hub/channel.ts';
@@ -24,6 +25,14 @@ export interface ConnectionContext {
   ended(connection: Connection, ending: Ending): void;
 }
 
+/** Who is at the other end. */
+export interface Client {
+  /** Empty where nothing needs it. */
+  readonly address: string;
+  /** Absent where no token was brought. */
+  readonly identity: Identity | undefined;
+}
+
 /** The part of `heartbeat` and `maxAge` by which they vary, so that connections of one moment do not act in one moment. */
 const SPREAD = 0.1;
 /**
@@ -41,13 +50,14 @@ const REWIND_MS = 5000;
  */
 export class Connection implements Subscriber, Due {
   readonly id = randomUUID();
-  readonly address: string;
+  readonly client: Client;
   readonly channels: Channel[] = [];
   readonly #res: HttpResponse;
   readonly #context: ConnectionContext;
   readonly #timer = new Timer(this);
   readonly #heartbeatMs: number;
-  readonly #expiresMs: number;
+  readonly #endsMs: number;
+  readonly #endReason: CloseReason;
   #lastWriteMs: number;
   #open = true;
   /** Chunks that wait while the reader is behind; absent while it keeps up. */
@@ -58,15 +68,17 @@ export class Connection implements Subscriber, Due {
   /** Why the stream ends once what waits has been written. */
   #farewell: CloseReason | undefined;
 
-  constructor(res: HttpResponse, address: string, context: ConnectionContext) {
+  constructor(res: HttpResponse, client: Client, context: ConnectionContext) {
     const { clock, sse } = context;
     this.#res = res;
     this.#context = context;
-    this.address = address;
+    this.client = client;
     this.#lastWriteMs = clock.now();
     this.#heartbeatMs = sse.heartbeatMs === 0 ? Infinity : sse.heartbeatMs * jitter(clock, 1 - SPREAD, 1);
-    this.#expiresMs =
-      sse.maxAgeMs === 0 ? Infinity : clock.now() + sse.maxAgeMs * jitter(clock, 1 - SPREAD, 1);
+    const oldestMs = sse.maxAgeMs === 0 ? Infinity : sse.maxAgeMs * jitter(clock, 1 - SPREAD, 1);
+    const expiresInMs = (client.identity?.expiresAtMs ?? Infinity) - clock.wall();
+    this.#endsMs = clock.now() + Math.min(oldestMs, expiresInMs);
+    this.#endReason = expiresInMs <= oldestMs ? 'expired' : 'max-age';
   }
 
   get isOpen(): boolean {
@@ -122,8 +134,8 @@ export class Connection implements Subscriber, Due {
       this.abort('slow');
       return;
     }
-    if (nowMs >= this.#expiresMs) {
-      this.close('max-age');
+    if (nowMs >= this.#endsMs) {
+      this.close(this.#endReason);
       if (!this.#open) return;
     }
     if (this.#waiting !== undefined) {
@@ -253,7 +265,7 @@ export class Connection implements Subscriber, Due {
       behind
         ? Math.min(this.#behindSinceMs + limits.stalledMs, nowMs + REWIND_MS)
         : this.#lastWriteMs + this.#heartbeatMs,
-      this.#farewell === undefined ? this.#expiresMs : Infinity,
+      this.#farewell === undefined ? this.#endsMs : Infinity,
     );
     if (dueMs !== Infinity) wheel.schedule(this.#timer, Math.max(0, dueMs - nowMs));
     else wheel.cancel(this.#timer);

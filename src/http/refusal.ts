@@ -7,10 +7,18 @@ const STATUS: Readonly<Record<RefusalCode, string>> = {
   CONNECTION_LIMIT: '503 Service Unavailable',
   CONNECTION_LIMIT_IP: '429 Too Many Requests',
   CONNECTION_LIMIT_CHANNEL: '503 Service Unavailable',
+  CONNECTION_LIMIT_USER: '429 Too Many Requests',
   CHANNEL_LIMIT: '503 Service Unavailable',
   CONNECT_RATE: '503 Service Unavailable',
   DRAINING: '503 Service Unavailable',
   NATS_NOT_READY: '503 Service Unavailable',
+  AUTH_UNAVAILABLE: '503 Service Unavailable',
+  AUTH_RATE: '429 Too Many Requests',
+  TOKEN_MISSING: '401 Unauthorized',
+  TOKEN_INVALID: '401 Unauthorized',
+  TOKEN_EXPIRED: '401 Unauthorized',
+  TOKEN_REVOKED: '401 Unauthorized',
+  CHANNEL_FORBIDDEN: '403 Forbidden',
   CHANNEL_MALFORMED: '400 Bad Request',
   CHANNEL_UNKNOWN: '404 Not Found',
   CHANNELS_MISSING: '400 Bad Request',
@@ -66,6 +74,9 @@ export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel
     ['Cache-Control', 'no-store'],
     ...retryAfter,
   ];
+  // RFC 6750 3.1: no error code where no token was brought.
+  if (code === 'TOKEN_MISSING') headers.push(['WWW-Authenticate', 'Bearer']);
+  else if (status.startsWith('401')) headers.push(['WWW-Authenticate', 'Bearer error="invalid_token"']);
   if (code === 'METHOD_NOT_ALLOWED') headers.push(['Allow', 'GET, OPTIONS']);
   return { status, headers, body: JSON.stringify({ error: { code, message } }), close: passing };
 }

@@ -11,12 +11,23 @@ export interface Ask {
   readonly origin: string;
   readonly accept: string;
   readonly lastEventId: string;
-  readonly hasAuthorization: boolean;
+  /** Secret, as are `cookie` and `query`: none of them is ever logged. */
+  readonly authorization: string;
+  /** Empty unless cookies may hold the token. */
+  readonly cookie: string;
+  readonly userAgent: string;
   readonly hasBody: boolean;
   readonly forwarded: string;
 }
 
-export function copyRequest(req: HttpRequest, forwardedHeader: string | undefined): Ask {
+/** What of a request is needed depends on the config; reading a header costs a call into the addon. */
+export interface Wanted {
+  readonly forwardedHeader: string | undefined;
+  readonly cookie: boolean;
+  readonly userAgent: boolean;
+}
+
+export function copyRequest(req: HttpRequest, wanted: Wanted): Ask {
   const length = req.getHeader('content-length');
   return {
     method: req.getMethod(),
@@ -25,9 +36,11 @@ export function copyRequest(req: HttpRequest, forwardedHeader: string | undefine
     origin: req.getHeader('origin'),
     accept: req.getHeader('accept'),
     lastEventId: req.getHeader('last-event-id'),
-    hasAuthorization: req.getHeader('authorization') !== '',
+    authorization: req.getHeader('authorization'),
+    cookie: wanted.cookie ? req.getHeader('cookie') : '',
+    userAgent: wanted.userAgent ? req.getHeader('user-agent') : '',
     hasBody: (length !== '' && length !== '0') || req.getHeader('transfer-encoding') !== '',
-    forwarded: forwardedHeader === undefined ? '' : allOf(req, forwardedHeader),
+    forwarded: wanted.forwardedHeader === undefined ? '' : allOf(req, wanted.forwardedHeader),
   };
 }
 
@@ -43,7 +56,7 @@ function allOf(req: HttpRequest, header: string): string {
 
 /** What a request for a stream asks for, once its syntax is found good. */
 export interface StreamRequest {
-  /** Without repeats, in the order asked. */
+  /** Without repeats, in the order asked; may be empty. */
   readonly channels: readonly string[];
   readonly cursor: readonly Position[] | undefined;
 }
@@ -61,7 +74,8 @@ export function readStreamRequest(
     if (inPath === undefined) return 'CHANNEL_MALFORMED';
     names.unshift(inPath);
   }
-  if (names.length === 0 || (names.length === 1 && names[0] === '')) return 'CHANNELS_MISSING';
+  // None asked for: whether there are any without asking is not for the syntax to say.
+  if (names.length === 1 && names[0] === '') names.pop();
   const channels = [...new Set(names)];
   if (channels.length > maxChannels) return 'CHANNELS_TOO_MANY';
   if (!channels.every(isChannelName)) return 'CHANNEL_MALFORMED';
@@ -97,7 +111,7 @@ export function acceptsEventStream(accept: string): boolean {
 /** Whether the caller can read a status: then refusals are statuses. A native EventSource gives up at any but 200. DESIGN 2.3. */
 export function wantsStatus(ask: Ask): boolean {
   return (
-    ask.hasAuthorization ||
+    ask.authorization !== '' ||
     !acceptsEventStream(ask.accept) ||
     new URLSearchParams(ask.query).get('errors') === 'http'
   );

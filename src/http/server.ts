@@ -1,17 +1,21 @@
+import { createServer } from 'node:net';
+import type { Authenticator, Denial, Permit } from '../auth/authenticator.ts';
+import type { Identity } from '../auth/identity.ts';
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Config, HostPort } from '../config/schema.ts';
 import { SidestreamError } from '../errors.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
-import type { Position } from '../protocol/cursor.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
 import { ClientAddress, peerAddress } from './address.ts';
 import { Admission } from './admission.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import { Cors } from './cors.ts';
+import { streamsThatFit } from './descriptors.ts';
 import { drainConnections } from './drain.ts';
+import { Failures } from './failures.ts';
 import { type Answer, refusal } from './refusal.ts';
 import {
   type Ask,
@@ -19,10 +23,13 @@ import {
   copyRequest,
   isStreamPath,
   readStreamRequest,
+  type StreamRequest,
+  type Wanted,
   wantsStatus,
 } from './request.ts';
 import { Retry } from './retry.ts';
-import { openStream, resolveChannels } from './subscribe.ts';
+import { channelLimit, openStream, resolveChannels } from './subscribe.ts';
+import { findToken, hasVerifier } from './token.ts';
 import { createApp, type HttpRequest, type HttpResponse, type LoadedUws, type TemplatedApp } from './uws.ts';
 
 export interface ServerOptions {
@@ -36,7 +43,10 @@ export interface ServerOptions {
   readonly uws: LoadedUws['uws'];
   /** Whether channels can be fed: false until NATS was reached for the first time. */
   natsReady(): boolean;
+  readonly authenticator: Pick<Authenticator, 'permit' | 'hasAutomaticChannels'>;
 }
+
+type Outcome = Permit | Denial;
 
 /** A request that gets no stream, and the channel that is to blame, if one is. */
 interface Refused {
@@ -44,10 +54,10 @@ interface Refused {
   readonly channel?: string;
 }
 
-/** A request that gets its stream; `address` has been counted and must be released. */
-interface Admitted {
+/** A request that is well formed and within the limits; it has been counted in, and must be released. */
+interface Arrival {
+  readonly request: StreamRequest;
   readonly destinations: readonly Destination[];
-  readonly cursor: readonly Position[] | undefined;
   readonly address: string;
 }
 
@@ -61,12 +71,15 @@ export class Server {
   readonly #addresses: ClientAddress;
   readonly #retry: Retry;
   readonly #context: ConnectionContext;
+  readonly #failures: Failures;
+  readonly #wanted: Wanted;
+  readonly #needsAddresses: boolean;
   #draining = false;
 
   constructor(options: ServerOptions) {
     const { config, clock, wheel, metrics, hub, uws } = options;
     this.#options = options;
-    this.#admission = new Admission(clock, config.limits);
+    this.#admission = new Admission(clock, { ...config.limits, connections: this.#seats() });
     this.#cors = new Cors(config.http.cors);
     this.#addresses = new ClientAddress(config.http);
     this.#retry = new Retry({
@@ -86,8 +99,32 @@ export class Server {
       retry: this.#retry,
       ended: (...end) => this.#ended(...end),
     };
+    this.#failures = new Failures(clock, config.auth.failureRatePerSecond);
+    const checksTokens = hasVerifier(config.auth);
+    this.#needsAddresses = checksTokens || this.#admission.countsAddresses;
+    this.#wanted = {
+      forwardedHeader: this.#addresses.behindProxies ? this.#addresses.header : undefined,
+      cookie: config.auth.token.some((place) => place.in === 'cookie'),
+      userAgent: checksTokens,
+    };
     this.#app = createApp(uws, config.http.tls);
     this.#app.any('/*', (res, req) => this.#handle(res, req));
+  }
+
+  #seats(): number {
+    const { connections } = this.#options.config.limits;
+    const fitting = streamsThatFit() ?? connections;
+    if (fitting < connections) {
+      this.#options.log.warn(
+        { limit: connections, fitting },
+        'limits.connections is above what the limit on open files allows; streams beyond that are refused (raise it: ulimit -n, LimitNOFILE)',
+      );
+    }
+    return Math.min(connections, fitting);
+  }
+
+  get #hasAutomaticChannels(): boolean {
+    return this.#options.authenticator.hasAutomaticChannels;
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -108,10 +145,8 @@ export class Server {
     if (socket === false) {
       throw new SidestreamError(
         'LISTEN_FAILED',
-        `cannot listen on ${host}:${port} (http.listen): in use, not permitted, or not an address of this machine`,
-        {
-          fields: { host, port },
-        },
+        `cannot listen on ${host}:${port} (http.listen): ${await listenProblem(host, port)}`,
+        { fields: { host, port } },
       );
     }
     return { host, port: uws.us_socket_local_port(socket) };
@@ -125,6 +160,18 @@ export class Server {
     await drainConnections(this.#connections, { clock, retryMs: config.sse.retryMs, ...config.drain });
   }
 
+  /** Ends the streams that match, telling the reason; says how many. */
+  end(
+    reason: 'revoked' | 'disconnected',
+    matches: (stream: { readonly id: string; readonly identity: Identity | undefined }) => boolean,
+  ): number {
+    const matching = [...this.#connections].filter(({ id, client }) =>
+      matches({ id, identity: client.identity }),
+    );
+    for (const connection of matching) connection.close(reason);
+    return matching.length;
+  }
+
   /** Closes the port and cuts off what is still open. */
   stop(): void {
     for (const connection of this.#connections) connection.abort('draining');
@@ -134,7 +181,7 @@ export class Server {
   // uWebSockets.js must never see a throw.
   #handle(res: HttpResponse, req: HttpRequest): void {
     try {
-      this.#answer(res, copyRequest(req, this.#addresses.behindProxies ? this.#addresses.header : undefined));
+      this.#answer(res, copyRequest(req, this.#wanted));
     } catch (error) {
       this.#options.log.error({ error: String(error) }, 'a request could not be answered');
       res.close();
@@ -148,49 +195,108 @@ export class Server {
       writeAnswer(res, ask, { status: '204 No Content', headers, body: '', close: false });
       return;
     }
-    const decision = this.#decide(res, ask);
-    if ('refused' in decision) this.#refuse(res, ask, decision);
-    else this.#open(res, ask, decision);
+    const arrival = this.#arrive(res, ask);
+    if ('refused' in arrival) {
+      this.#refuse(res, ask, arrival);
+      return;
+    }
+    const outcome = this.#permit(ask, arrival);
+    if (outcome instanceof Promise) this.#concludeLater(res, ask, arrival, outcome);
+    else this.#conclude(res, ask, arrival, outcome);
   }
 
-  /** Everything that may speak against a stream, cheapest first. Where nothing does, it has been counted in. */
-  #decide(res: HttpResponse, ask: Ask): Refused | Admitted {
-    const { config, router, hub, natsReady } = this.#options;
+  /** Everything that may speak against a stream before anybody asks who it is for, cheapest first. */
+  #arrive(res: HttpResponse, ask: Ask): Refused | Arrival {
+    const { config, router, natsReady } = this.#options;
     if (!isStreamPath(ask.path, config.http.path)) return { refused: 'NOT_FOUND' };
     if (ask.method !== 'get') return { refused: 'METHOD_NOT_ALLOWED' };
     if (ask.hasBody) return { refused: 'BODY_NOT_ALLOWED' };
     if (!acceptsEventStream(ask.accept)) return { refused: 'NOT_ACCEPTABLE' };
     const request = readStreamRequest(ask, config.http.path, config.limits.channelsPerConnection);
     if (typeof request === 'string') return { refused: request };
+    if (request.channels.length === 0 && !this.#hasAutomaticChannels) return { refused: 'CHANNELS_MISSING' };
     if (this.#draining) return { refused: 'DRAINING' };
     if (!natsReady()) return { refused: 'NATS_NOT_READY' };
-    const resolution = resolveChannels(request.channels, router, hub, config.limits);
+    const resolution = resolveChannels(request.channels, router);
     if ('refused' in resolution) return resolution;
     const address = this.#address(res, ask);
     const limit = this.#admission.admit(address);
     if (limit !== undefined) return { refused: limit };
-    return { destinations: resolution.found, cursor: request.cursor, address };
+    return { request, destinations: resolution.found, address };
   }
 
-  #open(res: HttpResponse, ask: Ask, { destinations, cursor, address }: Admitted): void {
+  #permit(ask: Ask, { request, destinations, address }: Arrival): Outcome | Promise<Outcome> {
+    const { config, authenticator } = this.#options;
+    return authenticator.permit({
+      token: findToken(ask, config.auth.token),
+      destinations,
+      request: { address, origin: ask.origin, userAgent: ask.userAgent, channels: request.channels },
+      mayVerify: () => this.#failures.mayVerify(address),
+    });
+  }
+
+  // The response may be gone before the answer comes; then nothing of it may be touched.
+  #concludeLater(res: HttpResponse, ask: Ask, arrival: Arrival, outcome: Promise<Outcome>): void {
+    let aborted = false;
+    res.onAborted(() => {
+      aborted = true;
+      this.#admission.release(arrival.address);
+    });
+    const conclude = (found: Outcome) => {
+      if (!aborted) res.cork(() => this.#conclude(res, ask, arrival, found));
+    };
+    outcome.then(conclude).catch((error: unknown) => {
+      this.#options.log.error({ error: String(error) }, 'a request could not be judged');
+      if (!aborted) conclude({ refused: 'AUTH_UNAVAILABLE', badToken: false });
+    });
+  }
+
+  #conclude(res: HttpResponse, ask: Ask, arrival: Arrival, outcome: Outcome): void {
+    const refused = this.#objection(outcome, arrival);
+    if (refused !== undefined) {
+      this.#admission.release(arrival.address);
+      this.#refuse(res, ask, refused);
+    } else if (!('refused' in outcome)) this.#open(res, ask, arrival, outcome);
+  }
+
+  /** What still speaks against the stream now that it is known who it is for; time may have passed. */
+  #objection(outcome: Outcome, { address, destinations: asked }: Arrival): Refused | undefined {
+    if ('refused' in outcome) {
+      if (outcome.badToken) this.#failures.failed(address);
+      return outcome;
+    }
+    const { hub, config } = this.#options;
+    const { identity, destinations } = outcome;
+    if (this.#draining) return { refused: 'DRAINING' };
+    if (destinations.length === 0) {
+      return { refused: identity === undefined ? 'TOKEN_MISSING' : 'CHANNELS_MISSING' };
+    }
+    const limit =
+      channelLimit(asked, destinations, hub, config.limits) ?? this.#admission.admitUser(identity?.subject);
+    if (limit === undefined) return undefined;
+    return typeof limit === 'string' ? { refused: limit } : limit;
+  }
+
+  #open(
+    res: HttpResponse,
+    ask: Ask,
+    { request, address }: Arrival,
+    { identity, destinations }: Permit,
+  ): void {
     const { metrics, log } = this.#options;
-    const connection = new Connection(res, address, this.#context);
+    const connection = new Connection(res, { address, identity }, this.#context);
     this.#connections.add(connection);
     metrics.connections += 1;
     metrics.connectionsOpened += 1;
-    openStream(connection, res, {
-      ...this.#context,
-      destinations,
-      cursor,
-      headers: this.#cors.headers(ask.origin),
-    });
+    const headers = this.#cors.headers(ask.origin);
+    openStream(connection, res, { ...this.#context, destinations, cursor: request.cursor, headers });
     if (!log.isLevelEnabled('debug')) return;
     const channels = destinations.map(({ channel }) => channel);
-    log.debug({ connection: connection.id, channels, address }, 'stream opened');
+    log.debug({ connection: connection.id, user: identity?.subject, channels, address }, 'stream opened');
   }
 
   #address(res: HttpResponse, ask: Ask): string {
-    if (!this.#admission.countsAddresses && !this.#options.log.isLevelEnabled('debug')) return '';
+    if (!this.#needsAddresses && !this.#options.log.isLevelEnabled('debug')) return '';
     return this.#addresses.of(peerAddress(res.getRemoteAddress()), ask.forwarded);
   }
 
@@ -211,7 +317,8 @@ export class Server {
   #ended(connection: Connection, ending: Ending): void {
     const { metrics, log } = this.#options;
     this.#connections.delete(connection);
-    this.#admission.release(connection.address);
+    this.#admission.release(connection.client.address);
+    this.#admission.releaseUser(connection.client.identity?.subject);
     metrics.connections -= 1;
     metrics.closed(ending);
     log.debug({ connection: connection.id, reason: ending }, 'stream ended');
@@ -226,6 +333,17 @@ function writeAnswer(res: HttpResponse, { method }: Ask, { status, headers, body
   if (status.startsWith('204') || method === 'head') res.endWithoutBody();
   // With `close` uWebSockets.js writes `Connection: close` itself.
   else res.end(body, close);
+}
+
+/** uWebSockets.js only says that it cannot; Node, asked for the same, says why. */
+async function listenProblem(host: string, port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error) => resolve(error.message));
+    probe.listen({ host, port, exclusive: true }, () => {
+      probe.close(() => resolve('uWebSockets.js does not take this address'));
+    });
+  });
 }
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT` of uSockets' libusockets.h. */

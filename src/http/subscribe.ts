@@ -14,24 +14,30 @@ type Resolution =
   | { readonly found: readonly Destination[] }
   | { readonly refused: RefusalCode; readonly channel: string };
 
-/** Finds the route of every channel asked for; one that cannot be had refuses the request and is named. */
-export function resolveChannels(
-  names: readonly string[],
-  router: Router,
-  hub: Hub,
-  limits: Config['limits'],
-): Resolution {
+/** Finds the route of every channel asked for; one that nobody serves refuses the request and is named. */
+export function resolveChannels(names: readonly string[], router: Router): Resolution {
   const found: Destination[] = [];
   for (const channel of names) {
     const destination = router.resolve(channel);
     if (destination === undefined) return { refused: 'CHANNEL_UNKNOWN', channel };
-    if (limits.connectionsPerChannel > 0 && hub.subscriberCount(channel) >= limits.connectionsPerChannel) {
-      return { refused: 'CONNECTION_LIMIT_CHANNEL', channel };
-    }
     found.push(destination);
   }
-  if (!hub.hasRoomFor(names)) return { refused: 'CHANNEL_LIMIT', channel: names[0] ?? '' };
   return { found };
+}
+
+/** Which limit on channels a stream would break, if any. One that is on a channel without asking does not count as a seat there. */
+export function channelLimit(
+  asked: readonly Destination[],
+  all: readonly Destination[],
+  hub: Hub,
+  limits: Config['limits'],
+): { readonly refused: RefusalCode; readonly channel: string } | undefined {
+  const full = asked.find(({ channel }) => hub.subscriberCount(channel) >= limits.connectionsPerChannel);
+  if (limits.connectionsPerChannel > 0 && full !== undefined) {
+    return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
+  }
+  const names = all.map(({ channel }) => channel);
+  return hub.hasRoomFor(names) ? undefined : { refused: 'CHANNEL_LIMIT', channel: names[0] ?? '' };
 }
 
 export interface StreamOptions {

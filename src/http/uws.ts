@@ -32,16 +32,40 @@ export function loadUws(requestHeaderBytes: number): LoadedUws {
       const uws: typeof Uws = require(name);
       return { uws, version: binaryVersion(require.resolve(name)) };
     } catch (error) {
-      failures.push(`${name}: ${String(error).replaceAll(/\s+/g, ' ').slice(0, 300)}`);
+      failures.push(`${name}: ${String(error).replaceAll(/\s+/g, ' ').slice(0, 200)}`);
     }
   }
   throw new SidestreamError(
     'UWS_UNAVAILABLE',
-    `no uWebSockets.js binary loads on ${process.platform}-${process.arch} with Node ${process.version}. ` +
-      'What runs: Node 20 or 22 with glibc 2.27 or later (Debian 11, Ubuntu 20.04); Node 22, 24 or 26 with glibc 2.38 or later ' +
-      `(Debian 13, Ubuntu 24.04). Alpine (musl) does not. Tried: ${failures.join('; ')}`,
-    { fields: { platform: process.platform, arch: process.arch, node: process.version } },
+    `no uWebSockets.js binary loads here: ${process.platform}-${process.arch}, Node ${process.version}, ${libc()}. ${advice()}\n` +
+      '  Node 20, 22          glibc 2.27 or later (Debian 11, Ubuntu 20.04)\n' +
+      '  Node 22, 24, 26      glibc 2.38 or later (Debian 13, Ubuntu 24.04)\n' +
+      '  Alpine (musl) does not work.\n' +
+      `Tried:\n${failures.map((failure) => `  ${failure}`).join('\n')}`,
+    { fields: { platform: process.platform, arch: process.arch, node: process.version, libc: libc() } },
   );
+}
+
+function glibc(): string | undefined {
+  const report: { header?: { glibcVersionRuntime?: string } } = JSON.parse(
+    JSON.stringify(process.report.getReport()),
+  );
+  return report.header?.glibcVersionRuntime;
+}
+
+function libc(): string {
+  const version = glibc();
+  return version === undefined ? 'no glibc' : `glibc ${version}`;
+}
+
+/** What would help most probably. */
+function advice(): string {
+  const major = Number(process.versions.node.split('.')[0]);
+  const [, minor = 0] = (glibc() ?? '2.0').split('.').map(Number);
+  if (process.platform !== 'linux' || (major <= 22 && minor >= 27) || minor >= 38) {
+    return 'This Node and libc should do: were the dependencies installed for another Node? Run `npm ci` again. What runs:';
+  }
+  return minor >= 27 ? 'With this glibc use Node 20 or 22. What runs:' : 'What runs:';
 }
 
 /**

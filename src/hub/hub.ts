@@ -93,6 +93,7 @@ export class Hub implements ChannelOwner {
     if (cursor === undefined) return 'live';
     const position = cursor.find(({ epoch }) => epoch === this.#options.epoch);
     if (position === undefined || position.offset > this.#offset) return 'reset';
+    if (this.#options.source.interrupted) return 'gap';
     const { lastOffset, intactSince } = channel;
     return position.offset >= lastOffset && position.offset >= intactSince ? 'recovered' : 'gap';
   }

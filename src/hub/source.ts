@@ -18,6 +18,8 @@ export interface Sink {
 
 /** What feeds channels: the hub opens it when a channel gets its first subscriber. */
 export interface Source {
+  /** Whether messages may be missing right now, with no gap said yet. */
+  readonly interrupted: boolean;
   /** Starts feeding `sink`. Never throws; what goes wrong later is told by `sink.gap`. */
   open(destination: Destination, sink: Sink): Upstream;
 }

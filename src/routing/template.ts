@@ -29,6 +29,8 @@ export interface RouteTemplate {
   toSubject(channel: string): Resolved | undefined;
   /** Concrete subject → channel name; `undefined` where the subject is not of this template or no channel can hold its tokens. */
   toChannel(subject: string): string | undefined;
+  /** The channel name with its parameters filled in; not checked. */
+  fill(params: Readonly<Record<string, string>>): string;
 }
 
 /**
@@ -56,6 +58,7 @@ export function parseRouteTemplate(channel: string, subject: string): RouteTempl
       if (leading !== undefined && values[leading]?.startsWith('_')) return undefined;
       return { params: values, subject: fill(subject, values) };
     },
+    fill: (values) => fill(channel, values),
     toChannel(concrete) {
       const found = subjectPattern.exec(concrete);
       if (found === null) return undefined;

@@ -27,9 +27,14 @@ export class CoreSource implements Source, NatsListener {
   readonly #feeds = new Map<string, Feed>();
   readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
   #connection: NatsConnection | undefined;
+  #interrupted = true;
 
   constructor(options: CoreSourceOptions) {
     this.#options = options;
+  }
+
+  get interrupted(): boolean {
+    return this.#interrupted;
   }
 
   get subscriptionCount(): number {
@@ -56,6 +61,7 @@ export class CoreSource implements Source, NatsListener {
   connected(connection: NatsConnection): void {
     const again = this.#connection !== undefined;
     this.#connection = connection;
+    this.#interrupted = false;
     for (const feed of this.#feeds.values()) {
       if (feed.denied) {
         this.retry(feed);
@@ -66,7 +72,12 @@ export class CoreSource implements Source, NatsListener {
     }
   }
 
+  disconnected(): void {
+    this.#interrupted = true;
+  }
+
   reconnected(): void {
+    this.#interrupted = false;
     for (const feed of this.#feeds.values()) {
       if (feed.denied) this.retry(feed);
       else this.#gap(feed, 'disconnected');

@@ -3,6 +3,7 @@ import {
   type ConnectionOptions,
   connect,
   credsAuthenticator,
+  errors,
   type NatsConnection,
   nkeyAuthenticator,
   type Status,
@@ -16,6 +17,8 @@ import type { Metrics } from '../metrics.ts';
 export interface NatsListener {
   /** A connection that holds none of our subscriptions yet: the first, or one after the client gave up the last. */
   connected(connection: NatsConnection): void;
+  /** The connection was lost; what is published from now on is missed. */
+  disconnected?(): void;
   /** The connection was lost and is back; the client has restored the subscriptions, what was published meanwhile is gone. */
   reconnected(): void;
 }
@@ -24,7 +27,8 @@ export interface NatsLinkOptions {
   readonly config: Config['nats'];
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly listener: NatsListener;
+  /** Told in this order. */
+  readonly listeners: readonly NatsListener[];
 }
 
 /** Waits between attempts to make the first connection, in milliseconds; the last one repeats. */
@@ -37,6 +41,10 @@ export class NatsLink {
   readonly #options: NatsLinkOptions;
   readonly #connectionOptions: ConnectionOptions;
   readonly #stopped = new AbortController();
+  /** One for all attempts: each would leave a listener behind otherwise. */
+  readonly #aborted = new Promise<undefined>((resolve) => {
+    this.#stopped.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
   #connection: NatsConnection | undefined;
   #everConnected = false;
   #running: Promise<void> = Promise.resolve();
@@ -57,6 +65,17 @@ export class NatsLink {
     this.#running = this.#run();
   }
 
+  /**
+   * Asks a service. Rejects where nobody listens on the subject, no answer comes in time, or there is no connection.
+   * The answer's bytes are the caller's.
+   */
+  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const connection = this.#connection;
+    if (connection === undefined || connection.isClosed()) throw new Error('there is no connection to NATS');
+    const answer = await connection.request(subject, payload, { timeout: timeoutMs });
+    return Uint8Array.from(answer.data);
+  }
+
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#connection?.close();
@@ -71,21 +90,26 @@ export class NatsLink {
         attempt = -1;
         await this.#serve(connection);
       } catch (error) {
-        this.#options.metrics.natsError('connect');
-        this.#options.log.warn(
-          { servers: this.#servers, error: message(error) },
-          'NATS is not reachable; trying again',
-        );
+        this.#complain(error);
       }
       await this.#wait(FIRST_CONNECT_WAITS_MS[Math.min(attempt, FIRST_CONNECT_WAITS_MS.length - 1)] ?? 0);
     }
   }
 
+  #complain(error: unknown): void {
+    const { log, metrics } = this.#options;
+    const fields = { servers: this.#servers, error: message(error) };
+    const refused =
+      error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
+    metrics.natsError(refused ? 'authorization' : 'connect');
+    if (refused) log.error(fields, 'NATS refuses the credentials of nats.auth; trying again');
+    else log.warn(fields, 'NATS is not reachable; trying again');
+  }
+
   // A server that accepts and then says nothing is given up after 20 s: the end of the process must not wait for that.
   async #connect(): Promise<NatsConnection | undefined> {
-    const { signal } = this.#stopped;
     const connecting = connect(this.#connectionOptions);
-    const connection = await Promise.race([connecting, aborted(signal)]);
+    const connection = await Promise.race([connecting, this.#aborted]);
     if (connection !== undefined) return connection;
     connecting.then(
       (late) => late.close(),
@@ -98,16 +122,17 @@ export class NatsLink {
 
   /** Follows one connection until it is closed for good. */
   async #serve(connection: NatsConnection): Promise<void> {
-    const { log, metrics, listener } = this.#options;
+    const { log, metrics, listeners } = this.#options;
     this.#connection = connection;
     if (this.#stopped.signal.aborted) return connection.close();
     this.#everConnected = true;
     metrics.natsConnected = true;
     log.info({ server: connection.getServer(), version: connection.info?.version }, 'connected to NATS');
-    listener.connected(connection);
+    for (const listener of listeners) listener.connected(connection);
     for await (const status of connection.status()) this.#follow(status);
     const error = await connection.closed();
     metrics.natsConnected = false;
+    for (const listener of listeners) listener.disconnected?.();
     if (this.#stopped.signal.aborted) return;
     metrics.natsDisconnects += 1;
     log.error(
@@ -117,19 +142,20 @@ export class NatsLink {
   }
 
   #follow(status: Status): void {
-    const { log, metrics, listener } = this.#options;
+    const { log, metrics, listeners } = this.#options;
     switch (status.type) {
       case 'disconnect':
         metrics.natsConnected = false;
         metrics.natsDisconnects += 1;
         if (!this.#stopped.signal.aborted)
           log.warn({ server: status.server }, 'lost the connection to NATS; streams stay open');
+        for (const listener of listeners) listener.disconnected?.();
         return;
       case 'reconnect':
         metrics.natsConnected = true;
         metrics.natsReconnects += 1;
         log.info({ server: status.server }, 'connected to NATS again');
-        listener.reconnected();
+        for (const listener of listeners) listener.reconnected();
         return;
       case 'error':
         metrics.natsError(status.error.name);
@@ -160,12 +186,6 @@ export class NatsLink {
       signal.addEventListener('abort', done);
     });
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<undefined> {
-  if (!signal.aborted)
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  return undefined;
 }
 
 function connectionOptions({ servers, name, auth, tls, pingIntervalMs }: Config['nats']): ConnectionOptions {

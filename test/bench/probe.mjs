@@ -17,28 +17,26 @@ export function cpuMicros() {
 export async function residentBytes() {
   fillYoungGeneration();
   let before = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < SETTLE_ROUNDS; round++) {
+  let steady = 0;
+  for (let round = 0; round < SETTLE_ROUNDS && steady < STEADY_READINGS; round++) {
     globalThis.gc?.();
     await delay(SETTLE_MS);
     const now = process.memoryUsage.rss();
-    if (Math.abs(before - now) < SETTLED_BYTES) return now;
+    steady = Math.abs(before - now) < SETTLED_BYTES ? steady + 1 : 0;
     before = now;
   }
   return before;
 }
 
 const SETTLE_ROUNDS = 20;
-const SETTLE_MS = 150;
+const SETTLE_MS = 100;
 const SETTLED_BYTES = 65_536;
+/** V8 gives pages back from a thread of its own: on a busy machine one quiet moment is not the end of it. */
+const STEADY_READINGS = 3;
 
-/**
- * V8 gives new objects up to 16 MiB or so, grown and first touched at times of its own choosing. Left to itself, that
- * room comes now before and now between two readings, and 10,000 connections seem to take from 0 to 3 KiB each.
- */
+/** Touches all of V8's room for new objects, so that the first reading holds it as well as the second. */
 function fillYoungGeneration() {
-  for (let round = 0; round < 3; round++) {
-    const kept = [];
-    for (let i = 0; i < 400_000; i++) kept.push({ i, of: [i] });
-    globalThis.gc?.();
-  }
+  const kept = new Array(1000);
+  for (let i = 0; i < 2_000_000; i++) kept[i % kept.length] = { i, of: [i] };
+  return kept.length;
 }

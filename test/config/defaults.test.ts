@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Path, walk } from '../../src/config/outline.ts';
+import { walk } from '../../src/config/outline.ts';
 import type { Config } from '../../src/config/schema.ts';
-import { parse, ROUTE } from './marked.ts';
+import { keyAt, parse, ROUTE } from './marked.ts';
 
 const DEFAULTS: Config = {
   http: {
@@ -17,6 +17,7 @@ const DEFAULTS: Config = {
   limits: {
     connections: 10_000,
     connectionsPerIp: 0,
+    connectionsPerUser: 0,
     connectionsPerChannel: 0,
     channelsPerConnection: 16,
     channels: 100_000,
@@ -26,12 +27,19 @@ const DEFAULTS: Config = {
     eventBytes: 1_048_576,
     requestHeaderBytes: 16_384,
   },
+  control: { prefix: 'sidestream', bucket: 'sidestream_revocations', revocationTtlMs: 86_400_000 },
   drain: { timeoutMs: 25_000, reconnectRatePerSecond: 1000 },
+  auth: {
+    token: [{ in: 'bearer' }],
+    jwt: [],
+    cache: { size: 20_000, maxTtlMs: 60_000, badTtlMs: 10_000 },
+    failureRatePerSecond: 0.5,
+  },
   channels: {
     prices: {
       channel: 'prices.{symbol}',
       subject: 'market.{symbol}',
-      access: 'public',
+      access: [{ kind: 'public' }],
       binary: false,
       envelope: false,
       lingerMs: 60_000,
@@ -40,14 +48,13 @@ const DEFAULTS: Config = {
   log: { level: 'info', format: 'json' },
 };
 
-/** `{http: {listen: 8080}}` as flow YAML, which takes JSON as it is. */
-function nest(path: Path, value: unknown): string {
-  return path
-    .reduceRight<string>((inner, step) => `{ ${step}: ${inner} }`, JSON.stringify(value))
-    .slice(2, -2);
-}
+/** Sections that are there only once something stands in them: test/config/auth.test.ts has their defaults. */
+const OPTIONAL = ['jwt', 'introspection', 'callout'];
 
-const keys = [...walk()].filter(({ path }) => path[0] !== 'channels');
+const keys = [...walk()].filter(
+  ({ path: [section, key, ...rest] }) =>
+    section !== 'channels' && !(section === 'auth' && OPTIONAL.includes(String(key)) && rest.length > 0),
+);
 
 describe('defaults', () => {
   it('fill in everything but the routes', () => {
@@ -59,12 +66,12 @@ describe('defaults', () => {
       .filter(({ key }) => key.default !== undefined)
       .map(({ path, key }) => [path.join('.'), path, key.default] as const),
   )('%s: written out is the same as left out', (_, path, value) =>
-    expect(parse(`${ROUTE}${nest(path, value)}\n`)).toEqual(DEFAULTS),
+    expect(parse(`${ROUTE}${keyAt(path, value)}`)).toEqual(DEFAULTS),
   );
 
   it.each(keys.map(({ path }) => [path.join('.'), path] as const))(
     '%s: left empty is the same as left out',
-    (_, path) => expect(parse(`${ROUTE}${nest(path, null)}\n`)).toEqual(DEFAULTS),
+    (_, path) => expect(parse(`${ROUTE}${keyAt(path, null)}`)).toEqual(DEFAULTS),
   );
 });
 
@@ -86,6 +93,7 @@ sse: { retry: 1s, heartbeat: 0s, maxAge: 1h, control: false }
 limits:
   connections: 5
   connectionsPerIp: 4
+  connectionsPerUser: 6
   connectionsPerChannel: 3
   channelsPerConnection: 2
   channels: 7
@@ -94,16 +102,22 @@ limits:
   stalled: 1m
   event: 64MiB
   requestHeaders: 8KiB
+control: { prefix: a.b, bucket: c, revocationTtl: 2m }
 drain: { timeout: 0, reconnectRate: 600/m }
+auth:
+  token: ["cookie:sid", bearer]
+  cache: { size: 9, maxTtl: 0, badTtl: 0 }
+  failureRate: 60/h
 channels:
   logs:
-    channel: logs-{host}
-    subject: logs.{host}.>
+    channel: logs
+    subject: logs.>
     access: public
     event: "{header.X-Level}"
     binary: true
     envelope: true
     linger: 2d
+    automatic: everyone
 log: { level: debug, format: text }
 `);
 
@@ -127,6 +141,7 @@ log: { level: debug, format: text }
       limits: {
         connections: 5,
         connectionsPerIp: 4,
+        connectionsPerUser: 6,
         connectionsPerChannel: 3,
         channelsPerConnection: 2,
         channels: 7,
@@ -136,20 +151,44 @@ log: { level: debug, format: text }
         eventBytes: 67_108_864,
         requestHeaderBytes: 8192,
       },
+      control: { prefix: 'a.b', bucket: 'c', revocationTtlMs: 120_000 },
       drain: { timeoutMs: 0, reconnectRatePerSecond: 10 },
+      auth: {
+        token: [{ in: 'cookie', name: 'sid' }, { in: 'bearer' }],
+        jwt: [],
+        cache: { size: 9, maxTtlMs: 0, badTtlMs: 0 },
+        failureRatePerSecond: 60 / 3600,
+      },
       channels: {
         logs: {
-          channel: 'logs-{host}',
-          subject: 'logs.{host}.>',
-          access: 'public',
+          channel: 'logs',
+          subject: 'logs.>',
+          access: [{ kind: 'public' }],
           event: '{header.X-Level}',
           binary: true,
           envelope: true,
           lingerMs: 172_800_000,
+          automatic: 'everyone',
         },
       },
       log: { level: 'debug', format: 'text' },
     });
+  });
+});
+
+describe('a list of one', () => {
+  it.each([
+    ['http: { trustedProxies: 10.0.0.0/8 }'],
+    [`http: { trustedProxies: "\${PROXIES}" }`],
+    ['http: { trustedProxies: [10.0.0.0/8] }'],
+  ])('may be written without brackets: %s', (text) => {
+    expect(parse(`${ROUTE}${text}`, { PROXIES: '10.0.0.0/8' }).http.trustedProxies).toEqual(['10.0.0.0/8']);
+  });
+
+  it('is no list of one where a variable is empty, but left out', () => {
+    expect(parse(`${ROUTE}nats: { servers: "\${SERVERS}" }`, { SERVERS: '' }).nats.servers).toEqual([
+      'nats://127.0.0.1:4222',
+    ]);
   });
 });
 

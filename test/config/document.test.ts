@@ -4,14 +4,19 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { exampleYaml } from '../../src/config/example.ts';
 import { jsonSchema } from '../../src/config/json-schema.ts';
-import { formatPath, type Outline, walk } from '../../src/config/outline.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { formatPath, walk } from '../../src/config/outline.ts';
 import { referenceMarkdown } from '../../src/config/reference.ts';
-import { parse, ROUTE } from './marked.ts';
+import { FILE, keyAt, parse, problemsOf, ROUTE } from './marked.ts';
 
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 
 const keys = [...walk()].map(({ path, key }) => ({ name: formatPath(path), path, key }));
 const values = keys.filter(({ key }) => key.doc.form !== 'section' && key.doc.form !== 'record');
+/** What the example shows with a value: no lists of sections, and of the forms of a route's `access` only one. */
+const shown = values.filter(
+  ({ path, key }) => key.each?.doc.form !== 'section' && !(path[2] === 'access' && path.length > 3),
+);
 
 describe('config.example.yaml', () => {
   it('is what the schema gives: `npm run docs` writes it', () => {
@@ -19,17 +24,28 @@ describe('config.example.yaml', () => {
   });
 
   it('has no problem, and but for its routes is all defaults', () => {
-    const example = parse(exampleYaml());
+    const { config: example, notices } = parseConfig(exampleYaml(), FILE, {});
+    expect(notices).toEqual([]);
     expect({ ...example, channels: {} }).toEqual({ ...parse(ROUTE), channels: {} });
     expect(Object.keys(example.channels)).toEqual(['prices', 'chat', 'logs']);
   });
 
   it('can be uncommented key by key: what stands behind # without a space is YAML in its place', () => {
     const uncommented = parseYaml(exampleYaml().replaceAll(/^( +)#(?=\S)/gm, '$1'));
-    for (const { path } of values) expect(at(uncommented, path), formatPath(path)).toBeDefined();
+    for (const { path } of shown) expect(at(uncommented, path), formatPath(path)).toBeDefined();
   });
 
-  it.each(values)('shows $name with its default or an example, below its description', ({ path, key }) => {
+  it('has a callout and a route for a token that work once they are uncommented', () => {
+    const text = ['callout', 'notifications'].reduce(uncomment, exampleYaml());
+    const { auth, channels } = parse(text);
+    expect(auth.callout?.subject).toBe('auth.token');
+    expect(channels.notifications).toMatchObject({
+      access: [{ kind: 'where', where: { id: 'sub' } }],
+      automatic: 'authenticated',
+    });
+  });
+
+  it.each(shown)('shows $name with its default or an example, below its description', ({ path, key }) => {
     const lines = exampleYaml().split('\n');
     const line = lines.findIndex((_, index) => pathAt(lines, index) === formatPath(path));
     expect(lines[line]).toMatch(new RegExp(`^ +#?${String(path.at(-1))}: \\S`));
@@ -82,6 +98,18 @@ describe('the JSON Schema', () => {
     expect(accepts(parseYaml(exampleYaml()))).toBe(true);
     expect(accepts({ channels, http: null, sse: { heartbeat: null } })).toBe(true);
     const variable = `\${NAME:-x}`;
+    const jwt = { algorithms: 'RS256', keys: { publicKey: variable }, jwks: null };
+    const rules = [
+      'authenticated',
+      { where: { id: '{claims.sub}' } },
+      { claim: variable },
+      { callout: 'a.b' },
+    ];
+    for (const auth of [{ jwt }, { jwt: [jwt, jwt] }, { token: 'query:t', introspection: null }]) {
+      for (const access of [rules, ...rules]) {
+        expect(accepts({ auth, channels: { a: { ...route, access, automatic: 'everyone' } } })).toBe(true);
+      }
+    }
     expect(
       accepts({
         http: { listen: variable, cors: { origins: [variable], credentials: variable } },
@@ -100,6 +128,13 @@ describe('the JSON Schema', () => {
     ['an unknown key in a route', { channels: { a: { ...route, evnt: 'x' } } }],
     ['a route without access', { channels: { a: { channel: 'a', subject: 'a' } } }],
     ['another access', { channels: { a: { ...route, access: 'private' } } }],
+    ['another kind of access', { channels: { a: { ...route, access: { claims: 'x' } } } }],
+    ['a parameter without its claim', { channels: { a: { ...route, access: { where: { id: 'sub' } } } } }],
+    ['another place for tokens', { channels, auth: { token: ['header'] } }],
+    ['an issuer without algorithms', { channels, auth: { jwt: { jwksUrl: 'https://a.example/' } } }],
+    ['an unknown algorithm', { channels, auth: { jwt: [{ algorithms: ['none'] }] } }],
+    ['an introspection without its URL', { channels, auth: { introspection: { timeout: '1s' } } }],
+    ['a key that is none', { channels, auth: { jwt: { algorithms: 'RS256', keys: [{ jwk: 'x' }] } } }],
     ['a bad name of a route', { channels: { A: route } }],
     ['a number without its unit', { channels, sse: { heartbeat: 15 } }],
     ['a wrong unit', { channels, limits: { pending: '1s' } }],
@@ -124,24 +159,29 @@ describe('the documentation of keys', () => {
     }
   });
 
-  it('has an example for every optional key that the key itself takes', () => {
-    const optional = values.filter(({ key }) => key.default === undefined && !key.doc.required);
-    for (const { path, key } of optional.filter(({ key }) => isText(key))) {
-      const [section, ...rest] = path;
-      if (section === 'channels') continue;
-      const text = `${ROUTE}${section}:\n${rest.map((step, depth) => `${'  '.repeat(depth + 1)}${step}:`).join('\n')} ${key.doc.example}\n`;
-      const partner =
-        path.at(-1) === 'user' ? '    password: x\n' : path.at(-1) === 'password' ? '    user: x\n' : '';
-      expect(
-        () => parse(text + partner, { NATS_TOKEN: 't', NATS_PASSWORD: 'p' }),
-        formatPath(path),
-      ).not.toThrow();
-    }
+  it.each(
+    values
+      .filter(({ path, key }) => path[0] !== 'channels' && key.doc.example !== undefined)
+      .map(({ name, path, key }) => ({ name, path, example: parseYaml(key.doc.example ?? '') })),
+  )('has an example for $name that the key itself takes', ({ name, path, example }) => {
+    const env = { NATS_TOKEN: 't', NATS_PASSWORD: 'p', TOKEN_SECRET: 's', CLIENT_SECRET: 'c' };
+    const pem = '-----BEGIN PUBLIC KEY-----';
+    // The last one is there so that there are problems at all.
+    const text = `${ROUTE}${keyAt(path, example)}unknown: 1\n`;
+    const problems = problemsOf(text, { ...env, TOKEN_PUBLIC_KEY: pem }).filter(({ path }) => path === name);
+    expect(problems.filter(({ message }) => message.startsWith('expected'))).toEqual([]);
   });
 });
 
-function isText({ doc }: Outline): boolean {
-  return doc.form === 'text' || doc.form === 'choice';
+/** Takes the # from a section of the example and from the keys in it. */
+function uncomment(text: string, name: string): string {
+  const lines = text.split('\n');
+  const start = lines.findIndex((line) => line.trimStart() === `#${name}:`);
+  const indent = lines[start]?.indexOf('#') ?? 0;
+  const length = lines.slice(start + 1).findIndex((line) => line.search(/\S|$/) <= indent);
+  const section = lines.splice(start, length + 1).map((line) => line.replace(/^( *)#(?=\S)/, '$1'));
+  lines.splice(start, 0, ...section);
+  return lines.join('\n');
 }
 
 /** What is in a plain value under a path, whatever the name of the first route. */
@@ -152,11 +192,20 @@ function at(value: unknown, path: readonly (string | number)[]): unknown {
   }, value);
 }
 
-function schemaAt(schema: unknown, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>(
-    (here, step) => at(here, step === '*' ? ['additionalProperties'] : ['properties', step]),
-    schema,
-  );
+function schemaAt(root: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((here, step) => {
+    const section = sectionsIn(here, root)[0];
+    return at(section, step === '*' ? ['additionalProperties'] : ['properties', step]);
+  }, root);
+}
+
+/** The section that a schema describes, alone, in a list, or in place of a word. */
+function sectionsIn(schema: unknown, root: unknown): unknown[] {
+  const reference = at(schema, ['$ref']);
+  if (typeof reference === 'string') return sectionsIn(at(root, ['$defs', reference.slice(8)]), root);
+  const choices = at(schema, ['anyOf']);
+  if (Array.isArray(choices)) return choices.flatMap((choice) => sectionsIn(choice, root));
+  return (at(schema, ['properties']) ?? at(schema, ['additionalProperties'])) ? [schema] : [];
 }
 
 /** The path of the key on a line of the example, by its indentation; `*` for a route. */

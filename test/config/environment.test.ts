@@ -109,6 +109,12 @@ nats:
     ]);
   });
 
+  it('that is not set is a problem once also where it is all of a list', () => {
+    expect(problemsAtMarks(`${ROUTE}nats: { servers: "▶\${MISSING}" }`)).toEqual([
+      expect.stringMatching(/^nats\.servers: names the environment variable MISSING/),
+    ]);
+  });
+
   it('is a problem when its braces are not closed or its name is none', () => {
     const messages = problemsAtMarks(
       `${ROUTE}nats:\n  name: a-▶\${NAME\n  auth: { user: "▶\${1X}", password: x }\n`,

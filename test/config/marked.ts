@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { ConfigError, type ConfigProblem, parseConfig } from '../../src/config/load.ts';
+import type { Path } from '../../src/config/outline.ts';
 import type { Config } from '../../src/config/schema.ts';
 
 export const FILE = 'conf/sidestream.yaml';
@@ -8,12 +9,22 @@ export const FILE = 'conf/sidestream.yaml';
 export const ROUTE =
   'channels:\n  prices: { channel: "prices.{symbol}", subject: "market.{symbol}", access: public }\n';
 
+/** The same, which only a token opens. */
+export const PRIVATE_ROUTE = ROUTE.replace('public', 'authenticated');
+
 /** Stands before the character at which a problem is expected. */
 const MARK = '▶';
 
 /** Parses text that has no problem. */
 export function parse(text: string, env: Readonly<Record<string, string>> = {}): Config {
-  return parseConfig(text, FILE, env);
+  return parseConfig(text, FILE, env).config;
+}
+
+/** The same key alone, in YAML's flow form, which takes JSON as it is; to be put below other keys. */
+export function keyAt(path: Path, value: unknown): string {
+  const [first, ...rest] = path;
+  const inner = rest.reduceRight<string>((below, step) => `{ ${step}: ${below} }`, JSON.stringify(value));
+  return `${first}: ${inner}\n`;
 }
 
 /** Every problem of a text; fails the test where there is none. */
@@ -40,7 +51,15 @@ export function problemsAtMarks(
   env: Readonly<Record<string, string>> = {},
   file = FILE,
 ): string[] {
-  const problems = problemsOf(marked.replaceAll(MARK, ''), env, file);
+  return heldAgainstMarks(problemsOf(marked.replaceAll(MARK, ''), env, file), marked, file);
+}
+
+/** The same for the notices of a config without problems. */
+export function noticesAtMarks(marked: string, file = FILE): string[] {
+  return heldAgainstMarks(parseConfig(marked.replaceAll(MARK, ''), file, {}).notices, marked, file);
+}
+
+function heldAgainstMarks(problems: readonly ConfigProblem[], marked: string, file: string): string[] {
   const places = problems.map((problem) => `${problem.file}:${problem.line}:${problem.column}`);
   expect({ places, problems }).toMatchObject({ places: marksOf(marked, file) });
   return problems.map(({ path, message }) => `${path}: ${message}`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, formatProblems, loadConfig } from '../../src/config/load.ts';
+import { ConfigError, formatProblems, readConfig } from '../../src/config/load.ts';
 import { FILE, parse, problemsAtMarks, problemsOf, ROUTE } from './marked.ts';
 
 describe('a value of the wrong type', () => {
@@ -8,7 +8,7 @@ describe('a value of the wrong type', () => {
 http:
   listen: ▶nowhere
   path: ▶events/
-  trustedProxies: ▶10.0.0.0/8
+  trustedProxies: ▶10.0.0/8
   forwardedHeader: ▶x-real-ip
 sse:
   retry: ▶5
@@ -26,7 +26,7 @@ log: ▶debug
     expect(messages).toEqual([
       'http.listen: expected an address and port like 0.0.0.0:8080, :8080 or 8080, got the text "nowhere": a port is missing: write it as address:port',
       'http.path: expected a path like /events: parts of A-Z a-z 0-9 _ . ~ - behind single slashes, none at the end, got the text "events/"',
-      'http.trustedProxies: expected a list like [10.0.0.0/8, "fd00::/8"], got the text "10.0.0.0/8"',
+      'http.trustedProxies: expected an address or network like 10.0.0.0/8 or fd00::/8, got the text "10.0.0/8"',
       'http.forwardedHeader: expected x-forwarded-for or forwarded, got the text "x-real-ip"',
       'sse.retry: expected a range of durations like 3s..10s, from 100ms to 1h, got the number 5: durations need a unit: 5s',
       'sse.heartbeat: expected a duration like 15s, from 1s to 1h, or 0 for none, got the number 15: durations need a unit: 15s or 15ms',
@@ -47,9 +47,7 @@ log: ▶debug
       `channels: ▶[a]\nhttp: { cors: { origins: ▶{ a: 1 } } }\nlimits: ▶[1]\nops: ▶5\n`,
     );
     expect(messages[0]).toMatch(/^channels: is required: at least one route, .*, got a list$/);
-    expect(messages[1]).toBe(
-      'http.cors.origins: expected a list like [https://app.example.com], got a mapping',
-    );
+    expect(messages[1]).toMatch(/^http\.cors\.origins: expected an origin like .*, got a mapping$/);
     expect(messages[2]).toMatch(/^limits: expected a mapping with keys like connections, .*, got a list/);
   });
 });
@@ -109,7 +107,7 @@ ${ROUTE}http:
       'http.cors.origin: is not a key here: did you mean origins?',
       'listen: is not a key here: did you mean http.listen or ops.listen?',
       'linger: is not a key here: did you mean channels.*.linger?',
-      'zzz: is not a key here: known are http, ops, nats, sse, limits, drain, channels, log',
+      'zzz: is not a key here: known are http, ops, nats, sse, limits, drain, control, auth, channels, log',
     ]);
   });
 
@@ -135,12 +133,6 @@ describe('a route', () => {
       'channels.b.access: is required: wit',
     ]);
     expect(messages[2]).toContain('write `access: public`');
-  });
-
-  it('with another access than public is refused', () => {
-    expect(problemsAtMarks('channels: { a: { channel: a, subject: a, access: ▶publik } }')).toEqual([
-      'channels.a.access: expected public, got the text "publik": did you mean public?',
-    ]);
   });
 
   it('with a template that is malformed or does not round-trip is told so at the half that is to blame', () => {
@@ -281,9 +273,7 @@ channels:
   });
 
   it('are shown as file:line:column, with the line and a caret', () => {
-    expect(
-      formatProblems([...problemsOf('http:\n  listen: nowhere\n  pth: /x\nchannels: {}\n')].reverse()),
-    ).toBe(
+    expect(formatProblems(problemsOf('http:\n  listen: nowhere\n  pth: /x\nchannels: {}\n'))).toBe(
       `${FILE}:2:11: http.listen: expected an address and port like 0.0.0.0:8080, :8080 or 8080, got the text "nowhere": a port is missing: write it as address:port
       listen: nowhere
               ^
@@ -321,7 +311,7 @@ describe('a file that cannot be read', () => {
     ['is a folder', '/', 'EISDIR'],
   ])('because it %s is a problem at its beginning', (_, file, code) => {
     try {
-      loadConfig(file, {});
+      readConfig(file, {});
       expect.fail('it was read');
     } catch (error) {
       expect(error).toBeInstanceOf(ConfigError);

@@ -31,6 +31,7 @@ describe('a secret is never shown', () => {
     ['beside a problem on its line', `nats: { auth: { password: ${SECRET}, user: [1] } } # or ${SECRET}`],
     ['under a key misspelt', `nats: { auth: { passwrd: ${SECRET}, tokn: "${SECRET}" } }`],
     ['under a section that is none', `natz: { auth: { token: ${SECRET} } }`],
+    ['where a section belongs', `nats: { auth: ${SECRET} }\nauth: ${SECRET}`],
     ['in a list where a section belongs', `nats: [${SECRET}]`],
     ['in the URL of a server', `nats: { servers: ["nats://me:${SECRET}@nats:4222"] }`],
     ['in a server that is no list', `nats: { servers: "nats://me:${SECRET}@nats:4222" }`],
@@ -40,6 +41,19 @@ describe('a secret is never shown', () => {
       `nats:\n  auth:\n    user: [1]\n    password: |\n      a\n      ${SECRET}\n    token: b`,
     ],
     ['behind an alias', `nats: { auth: { password: &p "${SECRET}", user: [1] }, name: [*p] }`],
+    ['as a key for tokens', `auth: { jwt: { algorithms: [HS256, x], keys: [{ secret: ${SECRET} }] } }`],
+    ['too short for a key', `auth: { jwt: { algorithms: HS256, keys: { secret: ${SECRET} } } }`],
+    ['as a key misspelt', `auth: { jwt: { keys: [{ secrt: ${SECRET} }, { kid: 1, sceret: "${SECRET}" }] } }`],
+    ['as a key without its mapping', `auth: { jwt: { keys: [${SECRET}] } }`],
+    [
+      'in a JWK',
+      `auth: { jwt: { keys: [{ jwk: { kty: oct, k: ${SECRET} }, kid: 5 }, { jwk: { k: ${SECRET} } }] } }`,
+    ],
+    ['in a JWK that is text', `auth: { jwt: { keys: { jwk: '{"kty":"oct","k":"${SECRET}"}' } } }`],
+    ['in a private key', `auth: { jwt: { keys: { publicKey: "-----BEGIN PRIVATE KEY-----\\n${SECRET}" } } }`],
+    ['of a client', `auth: { introspection: { url: x, clientId: [1], clientSecret: ${SECRET} } }`],
+    ['in the URL of a service', `auth: { introspection: { url: "https://me:${SECRET}@id.example/" } }`],
+    ['in the query of a service', `auth: { jwt: { jwksUrl: "http://id.example/?key=${SECRET}" } }`],
     ['as a key', `nats: { auth: { "a ${SECRET}": 1, ? "token: ${SECRET}" : 2 } }`],
     ['in a second document', `--- { token: ${SECRET} }\n`],
     [
@@ -98,6 +112,14 @@ describe('a secret is never shown', () => {
     ['brackets', `nats:\n  servers: [nats://me:${SECRET}@nats:4222\n`],
     ['a list item out of line', `nats:\n  servers:\n    - nats://a\n   - nats://me:${SECRET}@b\n`],
     ['nothing but itself', `${SECRET}\n`],
+    ['a key for tokens', `auth: { jwt: { algorithms: HS256, keys: [{ secret: ${SECRET} }\n`],
+    [
+      'a key for tokens without a colon',
+      `auth:\n  jwt:\n    keys:\n      - kid: a\n        secret ${SECRET}\n`,
+    ],
+    ['a JWK', `auth:\n  jwt:\n    keys:\n      jwk:\n        kty: oct\n        k: ${SECRET}\n  token: [\n`],
+    ['a JWK on one line', `auth: { jwt: { keys: { jwk: { kid: a, kty: oct, k: ${SECRET} } } }\n`],
+    ['the URL of a service', `auth:\n  jwt: { jwksUrl: https://a.example/?key=${SECRET}, algorithms: [ }\n`],
   ])('in broken YAML: %s', (_, text) => {
     const output = shown(`${text}${ROUTE}`);
     expect(output).toContain('config.yaml:');
@@ -113,6 +135,14 @@ describe('a secret is never shown', () => {
     password: "${SECRET}"
     token: ${SECRET} # ${SECRET}
     tokenFile: \${SECRET}
+auth:
+  jwt:
+    - algorithms: [HS256]
+      keys: [{ secret: ${SECRET} }, { kid: a, jwk: { kty: oct, k: ${SECRET} } }]
+  introspection:
+    url: https://me:${SECRET}@id.example.com/?key=${SECRET}
+    clientId: me
+    clientSecret: ${SECRET}
 ${ROUTE}log: { level: \${SECRET} }
 `;
     const edit = fc.record({

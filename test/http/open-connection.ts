@@ -1,3 +1,4 @@
+import type { Identity } from '../../src/auth/identity.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Connection } from '../../src/http/connection.ts';
 import { Retry } from '../../src/http/retry.ts';
@@ -14,6 +15,7 @@ export const PENDING_BYTES = 1000;
 export const LIMITS: Config['limits'] = {
   connections: 10_000,
   connectionsPerIp: 0,
+  connectionsPerUser: 0,
   connectionsPerChannel: 0,
   channels: 100,
   channelsPerConnection: 16,
@@ -28,10 +30,11 @@ export interface ConnectionSetup extends HubSetup {
   readonly channels?: readonly string[];
   readonly sse?: Partial<Config['sse']>;
   readonly cursor?: Parameters<typeof openStream>[2]['cursor'];
+  readonly identity?: Identity;
 }
 
 /** One stream that has just been opened on a response made by hand, with a hub and a clock to move. */
-export function openConnection({ channels = ['a'], sse, cursor, ...setup }: ConnectionSetup = {}) {
+export function openConnection({ channels = ['a'], sse, cursor, identity, ...setup }: ConnectionSetup = {}) {
   const real = setUpHub(setup);
   const { clock, wheel, hub, metrics, destination } = real;
   const settings: Config['sse'] = {
@@ -59,7 +62,7 @@ export function openConnection({ channels = ['a'], sse, cursor, ...setup }: Conn
     ended: (_: Connection, ending: Ending) => void endings.push(ending),
   };
   const res = new FakeResponse();
-  const connection = new Connection(res.asResponse, '192.0.2.1', context);
+  const connection = new Connection(res.asResponse, { address: '192.0.2.1', identity }, context);
   res.handle(() =>
     openStream(connection, res.asResponse, {
       ...context,

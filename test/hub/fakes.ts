@@ -13,6 +13,7 @@ export const LINGER_MS = 60_000;
 
 /** Follows what the hub opens and closes; feeds channels by hand. Throws where a channel is opened or closed twice. */
 export class FakeSource implements Source {
+  interrupted = false;
   /** Names of all channels ever opened and closed, in order: `+a`, `-a`. */
   readonly calls: string[] = [];
   readonly #sinks = new Map<string, Sink>();
@@ -81,7 +82,7 @@ export function setUpHub({ maxChannels = 100, control = true, lingerMs = LINGER_
     any: {
       channel: '{name}',
       subject: 's.{name}',
-      access: 'public',
+      access: [{ kind: 'public' }],
       binary: false,
       envelope: false,
       lingerMs,

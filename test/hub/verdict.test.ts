@@ -106,4 +106,14 @@ describe('what a connection is told of a channel as it joins', () => {
     const channel = join(new FakeSubscriber(), 'a');
     expect(hub.verdict(channel, parseCursor(`other.7_${hub.cursor}`))).toBe('recovered');
   });
+
+  it('is "gap" while the source may be missing messages, whatever the cursor', () => {
+    const { hub, source, join } = setUpHub();
+    const channel = join(new FakeSubscriber(), 'a');
+    const cursor = parseCursor(hub.cursor);
+    expect(hub.verdict(channel, cursor)).toBe('recovered');
+    source.interrupted = true;
+    expect(hub.verdict(channel, cursor)).toBe('gap');
+    expect(hub.verdict(channel, undefined)).toBe('live');
+  });
 });

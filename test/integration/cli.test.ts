@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
@@ -119,15 +120,22 @@ describe('bad usage and a bad config end it with 2', () => {
   });
 });
 
+/** A port of 127.0.0.1, and how to give it up. */
+async function takePort(): Promise<{ port: number; free: () => Promise<void> }> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('not a TCP server');
+  const free = async () => {
+    if (server.listening) await once(server.close(), 'close');
+  };
+  onTestFinished(free);
+  return { port: address.port, free };
+}
+
 describe('a port that is taken ends it with 1 and a message that says which', () => {
   test.each(['http', 'ops'] as const)('%s.listen', async (section) => {
-    const taken = createServer().listen(0, '127.0.0.1');
-    onTestFinished(() => {
-      taken.close();
-    });
-    await new Promise((resolve) => taken.once('listening', resolve));
-    const address = taken.address();
-    const listen = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    const listen = `127.0.0.1:${(await takePort()).port}`;
     const { status, stderr } = await runCli(['--config', writeConfig(fileConfig({ [section]: { listen } }))]);
     expect(status).toBe(1);
     expect(stderr).toMatch(
@@ -136,8 +144,10 @@ describe('a port that is taken ends it with 1 and a message that says which', ()
   });
 
   test('also where the other is a Sidestream, so that no two share their connections by accident', async () => {
-    const { httpPort } = await serve(fileConfig({}));
-    const config = fileConfig({ http: { listen: `127.0.0.1:${httpPort}` } });
+    const { port, free } = await takePort();
+    await free();
+    const config = fileConfig({ http: { listen: `127.0.0.1:${port}` } });
+    await serve(config);
     const { status, stderr } = await runCli(['--config', writeConfig(config)]);
     expect([status, stderr.split(':')[1]]).toEqual([1, ' LISTEN_FAILED']);
   });

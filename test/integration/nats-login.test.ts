@@ -79,7 +79,7 @@ describe('what NATS does not accept does not end the process', () => {
     const nats = await startNats({ config: login('another') });
     const auth = { user: 'bridge', password: PASSWORD };
     const bridge = await startBridge({ nats, config: { nats: { auth } }, connected: false });
-    const line = await bridge.logged('NATS is not reachable; trying again');
+    const line = await bridge.logged('NATS refuses the credentials of nats.auth; trying again');
     expect(line.error).toMatch(/authorization/i);
     expect((await fetch(`${bridge.opsUrl}/livez`)).status).toBe(200);
     await nats.reload(login(PASSWORD));

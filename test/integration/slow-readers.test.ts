@@ -90,6 +90,15 @@ test('what waits for a slow reader is counted, and gone from the count once it h
   expect((await stuck.next()).data).toBe('and on');
 });
 
+test('an event that filled the socket arrives whole though nothing comes after it', async () => {
+  const all = await scene({ pending: '64MiB', stalled: '1h' });
+  const count = await publishUntilBehind(all);
+  all.stuck.resume();
+  const received = await all.stuck.take(count);
+  expect(received.map(({ data }) => data.length)).toEqual(received.map(() => EVENT_BYTES));
+  await poll('the reader to have caught up', () => all.bridge.metrics.slowConnections === 0);
+});
+
 test('a reader that is behind for limits.stalled is cut off, however little waits for it', async () => {
   const all = await scene({ pending: '64MiB', stalled: '500ms' });
   const { bridge, others, publisher } = all;

@@ -6,7 +6,7 @@ function config(channel: string, subject: string, event?: string): RouteConfig {
   return {
     channel,
     subject,
-    access: 'public',
+    access: [{ kind: 'public' }],
     binary: false,
     envelope: false,
     lingerMs: 60_000,

@@ -79,7 +79,7 @@ function setUp(maxEventBytes = 10) {
     { write: (line) => void logged.push(JSON.parse(line).message) },
   );
   const source = new CoreSource({ clock, wheel, log, metrics, maxEventBytes });
-  const policy = { access: 'public', binary: false, envelope: false, lingerMs: 0 } as const;
+  const policy = { access: [{ kind: 'public' }], binary: false, envelope: false, lingerMs: 0 } as const;
   const router = new Router({
     one: { channel: 'a.{x}', subject: 's.{x}', ...policy },
     two: { channel: 'b.{x}', subject: 's.{x}', ...policy },

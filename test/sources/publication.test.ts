@@ -14,7 +14,7 @@ function map(policy: Partial<RouteConfig>, data: Uint8Array | string, headers?: 
   const config: RouteConfig = {
     channel: 'prices.{symbol}',
     subject: 'market.*.{symbol}',
-    access: 'public',
+    access: [{ kind: 'public' }],
     binary: false,
     envelope: false,
     lingerMs: 0,

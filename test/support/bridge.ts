@@ -56,7 +56,7 @@ export class TestBridge {
 
   constructor({ nats, config = {}, clock }: TestBridgeOptions) {
     // JSON is YAML: the config goes the same way as an operator's file.
-    const parsed = parseConfig(JSON.stringify(fileConfig(config, nats)), 'test.yaml', {});
+    const { config: parsed } = parseConfig(JSON.stringify(fileConfig(config, nats)), 'test.yaml', {});
     const log = createLog(
       { ...parsed.log, format: 'json' },
       { write: (line) => this.logs.push(JSON.parse(line)) },
@@ -88,7 +88,7 @@ export class TestBridge {
   }
 
   async connected(): Promise<void> {
-    await poll('the connection to NATS', () => this.metrics.natsConnected);
+    await poll('the connection to NATS', () => this.metrics.natsConnected && this.#bridge.accepting);
   }
 
   /** Waits for a log line. */

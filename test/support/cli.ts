@@ -4,12 +4,15 @@ import { onTestFinished } from 'vitest';
 import type { LogLine } from './bridge.ts';
 import { ensureBuild } from './build.ts';
 import { temporaryFile } from './folder.ts';
+import { guard } from './guard.ts';
 import { poll } from './poll.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export interface CliOptions {
   readonly cwd?: string;
+  /** How many files it may have open. */
+  readonly openFiles?: number;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -21,9 +24,13 @@ export class Cli {
   #stdout = '';
   #stderr = '';
 
-  constructor(args: readonly string[], { cwd, env = {} }: CliOptions = {}) {
+  constructor(args: readonly string[], { cwd, env = {}, openFiles }: CliOptions = {}) {
     const options = { env: { ...process.env, ...env }, ...(cwd !== undefined && { cwd }) };
-    this.#process = spawn(process.execPath, [MAIN, ...args], {
+    const [program, ...given] =
+      openFiles === undefined
+        ? [process.execPath, MAIN, ...args]
+        : ['/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', process.execPath, MAIN, ...args];
+    this.#process = spawn(program ?? process.execPath, given, {
       ...options,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -37,7 +44,7 @@ export class Cli {
       this.#process.once('error', reject);
       this.#process.once('close', (code, signal) => resolve(code ?? signal ?? 'SIGKILL'));
     });
-    process.once('exit', this.#killNow);
+    guard(this.#process);
   }
 
   get stdout(): string {
@@ -76,14 +83,9 @@ export class Cli {
   }
 
   async kill(): Promise<void> {
-    process.off('exit', this.#killNow);
     this.#process.kill('SIGKILL');
     await this.#exit;
   }
-
-  readonly #killNow = () => {
-    this.#process.kill('SIGKILL');
-  };
 }
 
 /** Starts the program; it is gone when the test is over. */

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { guard } from './guard.ts';
 import { poll } from './poll.ts';
 
 export interface NatsOptions {
@@ -36,15 +37,7 @@ export class NatsServer implements AsyncDisposable {
 
   /** Starts it again on the port that it had; the first time, on a free one. */
   async start(): Promise<void> {
-    const jetStream = this.#jetStream ? ['-js', '-sd', join(this.#folder, 'streams')] : [];
-    const ports = ['-a', '127.0.0.1', '-p', String(this.#port), '-m', '-1', '--ports_file_dir', this.#folder];
-    const child = spawn(
-      process.env.NATS_SERVER_BIN ?? 'nats-server',
-      ['-c', join(this.#folder, 'nats.conf'), ...ports, ...jetStream],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    );
+    const child = this.#spawn();
     this.#process = child;
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
@@ -53,10 +46,6 @@ export class NatsServer implements AsyncDisposable {
     failed.catch(() => {
       // It ends when the test wants it to; only an end before it is ready is told, by the race below.
     });
-    child.stderr?.on('data', (text: Buffer) => {
-      this.#log += text;
-    });
-    process.once('exit', this.#killNow);
     const { nats, monitoring } = await Promise.race([
       failed,
       poll('nats-server to listen', () => this.#readPorts(child)),
@@ -113,14 +102,24 @@ export class NatsServer implements AsyncDisposable {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  readonly #killNow = () => {
-    this.#process?.kill('SIGKILL');
-  };
+  #spawn(): ChildProcess {
+    const config = ['-c', join(this.#folder, 'nats.conf'), '--ports_file_dir', this.#folder];
+    const listen = ['-a', '127.0.0.1', '-p', `${this.#port}`, '-m', '-1'];
+    const jetStream = this.#jetStream ? ['-js', '-sd', join(this.#folder, 'streams')] : [];
+    const program = process.env.NATS_SERVER_BIN ?? 'nats-server';
+    const child = spawn(program, [...config, ...listen, ...jetStream], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    child.stderr.on('data', (text: Buffer) => {
+      this.#log += text;
+    });
+    guard(child);
+    return child;
+  }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    process.off('exit', this.#killNow);
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => {
       child.once('exit', () => resolve());

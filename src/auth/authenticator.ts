@@ -1,0 +1,165 @@
+import type { RefusalCode } from '../reasons.ts';
+import type { Destination, Route, Router } from '../routing/router.ts';
+import { decideAccess, safeClaim } from './access.ts';
+import type { Identity, TokenFault, TokenRequest, Verification, Verifier } from './identity.ts';
+import type { Revocations } from './revocations.ts';
+
+/** A verifier that can tell at once what it knows already. */
+export interface KnowingVerifier extends Verifier {
+  peek(token: string): Verification | undefined;
+}
+
+export interface AuthenticatorOptions {
+  readonly router: Router;
+  readonly revocations: Revocations;
+  /** For tokens that look like a JWT. */
+  readonly jwt?: KnowingVerifier;
+  /** For all others; for JWTs too where there is no `jwt`. */
+  readonly opaque?: KnowingVerifier;
+  /** Asks on a NATS subject whether an identity may read a channel. */
+  askAccess(
+    subject: string,
+    identity: Identity | undefined,
+    channel: string,
+    request: TokenRequest,
+  ): Promise<'allow' | 'deny' | 'unavailable'>;
+}
+
+export interface Petition {
+  readonly token: string | undefined;
+  readonly request: TokenRequest;
+  readonly destinations: readonly Destination[];
+  /** Whether a token that is not known yet may be checked for this caller now. */
+  mayVerify(): boolean;
+}
+
+export interface Permit {
+  readonly identity: Identity | undefined;
+  /** What was asked for, then the routes' automatic channels; without repeats. */
+  readonly destinations: readonly Destination[];
+}
+
+export interface Denial {
+  readonly refused: RefusalCode;
+  readonly channel?: string;
+  /** Whether the token itself was found bad: such callers are slowed down. */
+  readonly badToken: boolean;
+}
+
+const FAULTS: Readonly<Record<TokenFault, RefusalCode>> = {
+  malformed: 'TOKEN_INVALID',
+  invalid: 'TOKEN_INVALID',
+  'not-yet-valid': 'TOKEN_INVALID',
+  expired: 'TOKEN_EXPIRED',
+  revoked: 'TOKEN_REVOKED',
+  unavailable: 'AUTH_UNAVAILABLE',
+};
+
+/** Three parts with dots between, as every JWS in compact form has (RFC 7515 7.1). */
+const LOOKS_LIKE_JWT = /^[^.]+\.[^.]+\.[^.]*$/;
+
+/**
+ * Says who the caller is and whether they may have the channels asked for. Where everything is known (no token, or one
+ * that was verified before) it answers at once: a storm of reconnecting clients costs no promise and no signature.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #automatic: readonly Route[];
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#automatic = options.router.routes.filter(({ config }) => config.automatic !== undefined);
+  }
+
+  /** Whether a request that names no channel may still get some. */
+  get hasAutomaticChannels(): boolean {
+    return this.#automatic.length > 0;
+  }
+
+  permit(petition: Petition): Permit | Denial | Promise<Permit | Denial> {
+    const { token, request } = petition;
+    const verifier = token === undefined ? undefined : this.#verifierOf(token);
+    if (token === undefined || verifier === undefined) return this.#authorise(undefined, petition);
+    const known = verifier.peek(token);
+    if (known !== undefined) return this.#judge(known, petition);
+    if (!petition.mayVerify()) return { refused: 'AUTH_RATE', badToken: false };
+    return verifier.verify(token, request).then((verification) => this.#judge(verification, petition));
+  }
+
+  #verifierOf(token: string): KnowingVerifier | undefined {
+    const { jwt, opaque } = this.#options;
+    return jwt !== undefined && (opaque === undefined || LOOKS_LIKE_JWT.test(token)) ? jwt : opaque;
+  }
+
+  #judge(verification: Verification, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
+    if ('rejected' in verification) {
+      const refused = FAULTS[verification.rejected];
+      return { refused, badToken: verification.rejected !== 'unavailable' };
+    }
+    if (this.#options.revocations.isRevoked(verification))
+      return { refused: 'TOKEN_REVOKED', badToken: true };
+    return this.#authorise(verification, petition);
+  }
+
+  #authorise(identity: Identity | undefined, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
+    const questions: { subject: string; channel: string }[] = [];
+    for (const destination of petition.destinations) {
+      const { channel, route } = destination;
+      const decision = decideAccess(route.config.access, identity, destination);
+      if (decision === 'authenticate') return { refused: 'TOKEN_MISSING', channel, badToken: false };
+      if (decision === 'deny') return { refused: 'CHANNEL_FORBIDDEN', channel, badToken: false };
+      if (decision !== 'allow') questions.push({ subject: decision.ask, channel });
+    }
+    const permit = { identity, destinations: this.#withAutomatic(identity, petition.destinations) };
+    return questions.length === 0 ? permit : this.#ask(questions, permit, petition.request);
+  }
+
+  async #ask(
+    questions: readonly { subject: string; channel: string }[],
+    permit: Permit,
+    request: TokenRequest,
+  ): Promise<Permit | Denial> {
+    const { askAccess } = this.#options;
+    const answers = await Promise.all(
+      questions.map(async ({ subject, channel }) => ({
+        channel,
+        answer: await askAccess(subject, permit.identity, channel, request),
+      })),
+    );
+    const denied = answers.find(({ answer }) => answer === 'deny');
+    if (denied !== undefined)
+      return { refused: 'CHANNEL_FORBIDDEN', channel: denied.channel, badToken: false };
+    const silent = answers.find(({ answer }) => answer === 'unavailable');
+    if (silent !== undefined)
+      return { refused: 'AUTH_UNAVAILABLE', channel: silent.channel, badToken: false };
+    return permit;
+  }
+
+  #withAutomatic(identity: Identity | undefined, asked: readonly Destination[]): readonly Destination[] {
+    if (this.#automatic.length === 0) return asked;
+    const all = new Map(asked.map((destination) => [destination.channel, destination]));
+    for (const route of this.#automatic) {
+      if (route.config.automatic === 'authenticated' && identity === undefined) continue;
+      const destination = this.#automaticDestination(route, identity);
+      if (destination !== undefined && !all.has(destination.channel))
+        all.set(destination.channel, destination);
+    }
+    return [...all.values()];
+  }
+
+  // The route's own rule says which claim each parameter is: a claim that is missing or not one safe token gives no
+  // channel, and what it does give is held against the rule once more.
+  #automaticDestination(route: Route, identity: Identity | undefined): Destination | undefined {
+    const params: Record<string, string> = {};
+    const where = route.config.access.find((rule) => rule.kind === 'where')?.where ?? {};
+    for (const name of route.template.params) {
+      const claim = where[name];
+      const value = claim === undefined ? undefined : safeClaim(identity?.claims ?? {}, claim);
+      if (value === undefined) return undefined;
+      params[name] = value;
+    }
+    const destination = this.#options.router.resolve(route.template.fill(params));
+    if (destination?.route !== route) return undefined;
+    return decideAccess(route.config.access, identity, destination) === 'allow' ? destination : undefined;
+  }
+}

@@ -1,0 +1,78 @@
+import { Failed, malformed, readClaims, readObject } from './answer.ts';
+import { AskingVerifier } from './asking-verifier.ts';
+import type { Verification } from './identity.ts';
+import { Service, type ServiceDeps, type ServiceOptions } from './service.ts';
+
+export interface IntrospectionOptions extends ServiceOptions {
+  /** The endpoint; it may have a query, but no credentials. */
+  readonly url: string;
+  /** What we authenticate as; absent: not at all, for an endpoint that knows us by the network or a client certificate. */
+  readonly clientId?: string | undefined;
+  readonly clientSecret?: string | undefined;
+  /** Largest answer, in bytes. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Asks the authorisation server whether a token is good. RFC 7662.
+ * @throws TypeError — `url` is none or holds credentials
+ */
+export function createIntrospectionVerifier(
+  options: IntrospectionOptions,
+  deps: ServiceDeps,
+): AskingVerifier {
+  const url = endpoint(options.url);
+  const headers = requestHeaders(options);
+  const service = new Service<Verification>('introspection', options, deps);
+  return new AskingVerifier(service, (token) => async (signal) => {
+    const body = new URLSearchParams({ token, token_type_hint: 'access_token' });
+    // 'manual': a redirect would take the token to somebody whom the config does not name.
+    const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
+    if (response.status !== 200) return new Failed('status', `status ${response.status}`);
+    const answer = await readAtMost(response, options.maxBytes);
+    if (answer === undefined) return new Failed('too-large', `more than ${options.maxBytes} bytes`);
+    return judge(answer, deps.clock.wall());
+  });
+}
+
+// RFC 7662 2.2: `active` is all that is required, and only the boolean counts; all else is optional.
+function judge(bytes: Uint8Array, wallMs: number): Verification | Failed {
+  const answer = readObject(bytes);
+  if (answer instanceof Failed) return answer;
+  const { active, ...claims } = answer;
+  if (active === true) return readClaims(claims, wallMs);
+  if (active === false) return { rejected: 'invalid', detail: 'the authorisation server calls it inactive' };
+  return malformed('`active` is neither true nor false');
+}
+
+function endpoint(text: string): URL {
+  const url = new URL(text);
+  // `fetch` refuses such a URL each time, with a message that quotes it.
+  if (url.username !== '' || url.password !== '')
+    throw new TypeError('the introspection URL holds credentials');
+  return url;
+}
+
+function requestHeaders({ clientId, clientSecret = '' }: IntrospectionOptions): Record<string, string> {
+  const headers = { Accept: 'application/json', 'Accept-Encoding': 'identity' };
+  if (clientId === undefined) return headers;
+  const credentials = `${formEncoded(clientId)}:${formEncoded(clientSecret)}`;
+  return { ...headers, Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+}
+
+// RFC 6749 2.3.1: each half is form-encoded before Basic joins them, so a colon in the id does no harm.
+function formEncoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1);
+}
+
+// Counted as it comes; what `Content-Length` says is not believed. Leaving the loop early closes the connection.
+async function readAtMost(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

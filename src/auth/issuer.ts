@@ -1,0 +1,118 @@
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import { ALGORITHMS, isSymmetric } from './algorithms.ts';
+import { ConfiguredKeys, invalid, type KeyOptions } from './configured-keys.ts';
+import { type JwksCounters, type JwksOptions, RemoteKeys, type Renewal } from './jwks.ts';
+import type { VerificationKey } from './keys.ts';
+
+/** One who signs tokens: its keys, and what a token of its must say. Verified wholly with this, never with another's. */
+export interface JwtIssuerOptions {
+  /** `iss`, exactly. Absent: for the tokens whose `iss` no other entry names, or that have none; `iss` is not checked. */
+  readonly issuer?: string;
+  /** `aud` must name one of them. Empty: not checked. */
+  readonly audience: readonly string[];
+  /** The only ones ever accepted, whatever a token says. */
+  readonly algorithms: readonly string[];
+  readonly keys: readonly KeyOptions[];
+  /** https, or http on this very machine. */
+  readonly jwksUrl?: string;
+  /** PEM: the authorities that `jwksUrl` is believed by, instead of the well-known ones. */
+  readonly jwksCaFile?: string;
+  /** For `exp`, `nbf` and `iat`. */
+  readonly clockToleranceMs: number;
+  /** `typ` of the header; `at+jwt` and `application/at+jwt` are the same. Default: not checked. */
+  readonly type?: string;
+  /** Beside `exp`, which every token must have: what never expires can neither be cached nor be forgotten once revoked. */
+  readonly requiredClaims: readonly string[];
+  /** Since `iat`, which is then required. 0: no limit. */
+  readonly maxTokenAgeMs: number;
+  readonly jwks: JwksOptions;
+}
+
+export interface IssuerContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly counters: JwksCounters;
+}
+
+/** What a token's header says of its key. Compared, nothing else: no name in a token ever leads to a file or a URL. */
+export interface KeyHint {
+  readonly alg: string;
+  readonly kid: string | undefined;
+}
+
+export interface Candidates {
+  readonly keys: readonly VerificationKey[];
+  /** Whether they are the ones that the token names: where none of them fits, no other will. */
+  readonly named: boolean;
+}
+
+/** Keys tried for one token at most: each costs a signature check, and anybody can send tokens that name no key. */
+export const MAX_KEYS_TRIED = 16;
+
+export class Issuer {
+  readonly options: JwtIssuerOptions;
+  readonly #configured: readonly ConfiguredKeys[];
+  readonly #remote: RemoteKeys | undefined;
+
+  /** @throws SidestreamError CONFIG_INVALID — an unknown algorithm, no keys, a key that is not one, an unsafe URL */
+  constructor(options: JwtIssuerOptions, context: IssuerContext) {
+    const { algorithms, jwksUrl, jwksCaFile } = options;
+    this.options = options;
+    const place = options.issuer === undefined ? 'the issuer without a name' : `the issuer ${options.issuer}`;
+    checkAlgorithms(algorithms, place);
+    if (options.keys.length === 0 && jwksUrl === undefined)
+      throw invalid(`${place} has neither keys nor a jwksUrl`);
+    this.#configured = options.keys.map(
+      (key, index) =>
+        new ConfiguredKeys(key, { place: `key ${index + 1} of ${place}`, algorithms, log: context.log }),
+    );
+    this.#remote =
+      jwksUrl === undefined
+        ? undefined
+        : new RemoteKeys(jwksUrl, jwksCaFile, options.jwks, { ...context, algorithms });
+  }
+
+  /** @throws SidestreamError CONFIG_INVALID — a configured key is unreadable, malformed, too short or of the wrong kind */
+  async load(): Promise<void> {
+    for (const configured of this.#configured) await configured.load();
+  }
+
+  /** Begins to fetch the remote keys; nobody waits for them. */
+  fetch(): void {
+    void this.#remote?.renew();
+  }
+
+  /** Reads the files that changed. Never rejects. */
+  async reload(): Promise<void> {
+    for (const configured of this.#configured) await configured.reload();
+  }
+
+  stop(): void {
+    this.#remote?.stop();
+  }
+
+  /** The keys to try: those that the token names by `kid`, or else those without one; all, where it names none. */
+  candidates({ alg, kid }: KeyHint): Candidates {
+    const known = [...this.#configured.flatMap(({ keys }) => keys), ...(this.#remote?.current() ?? [])];
+    const serving = known.filter(({ algorithms }) => algorithms.has(alg));
+    const named = kid === undefined ? [] : serving.filter((key) => key.kid === kid);
+    if (named.length > 0) return { keys: named.slice(0, MAX_KEYS_TRIED), named: true };
+    const unnamed = kid === undefined ? serving : serving.filter((key) => key.kid === undefined);
+    return { keys: unnamed.slice(0, MAX_KEYS_TRIED), named: false };
+  }
+
+  /** Asks the issuer for keys that are not known yet. `known`, where there is nobody to ask. */
+  async renew({ alg }: KeyHint): Promise<Renewal> {
+    return this.#remote === undefined || isSymmetric(alg) ? 'known' : this.#remote.renew();
+  }
+}
+
+function checkAlgorithms(algorithms: readonly string[], place: string): void {
+  const unknown = algorithms.find((name) => !ALGORITHMS.includes(name));
+  if (unknown !== undefined)
+    throw invalid(
+      `${place} allows the algorithm ${JSON.stringify(unknown)}; possible are ${ALGORITHMS.join(', ')}`,
+    );
+  if (algorithms.length === 0) throw invalid(`${place} allows no algorithm: name those it signs with`);
+}

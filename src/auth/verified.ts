@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.ts';
+import type { Identity, Rejected, TokenFault, TokenRequest, Verification, Verifier } from './identity.ts';
+
+export interface CacheOptions {
+  /** Tokens kept: so many good ones, and so many bad ones. 1 or more. */
+  readonly maxTokens: number;
+  /** Longest that a good token is not checked again, in milliseconds. It is dropped at its expiry in any case. */
+  readonly maxTtlMs: number;
+  /** How long a bad token is not checked again, in milliseconds. Short: it may only have been issued a moment too late. */
+  readonly badTtlMs: number;
+}
+
+/** What stays true of a token. `unavailable` says nothing about it, and the others pass or are somebody else's to tell. */
+const LASTING: ReadonlySet<TokenFault> = new Set(['invalid', 'malformed', 'expired']);
+
+/** `untilMs` is in the clock's `now()`. */
+interface Entry<T> {
+  readonly verification: T;
+  readonly untilMs: number;
+}
+
+/**
+ * Remembers what another verifier found, so that a reconnect storm of known tokens costs a hash each. Good and bad tokens
+ * are kept apart: rubbish in any quantity pushes no good token out.
+ *
+ * The cache itself tells no time: to lru-cache an age equal to the limit is not too old, a limit of 0 is none, and its
+ * clock may lag by a timer. Here an entry is over at its time, and an identity also when the wall clock says so.
+ */
+export class CachedVerifier implements Verifier {
+  /** Tokens that were known. */
+  hits = 0;
+  /** Tokens that had to be checked. */
+  misses = 0;
+  readonly #inner: Verifier;
+  readonly #options: CacheOptions;
+  readonly #clock: Clock;
+  readonly #good: LRUCache<string, Entry<Identity>>;
+  readonly #bad: LRUCache<string, Entry<Rejected>>;
+  #forgotten = 0;
+
+  constructor(inner: Verifier, options: CacheOptions, clock: Clock) {
+    this.#inner = inner;
+    this.#options = options;
+    this.#clock = clock;
+    this.#good = new LRUCache({ max: options.maxTokens });
+    this.#bad = new LRUCache({ max: options.maxTokens });
+  }
+
+  /** Tokens held, good and bad, those included whose time is over. */
+  get size(): number {
+    return this.#good.size + this.#bad.size;
+  }
+
+  /** What is known of a token, at once; `undefined`: {@link verify} must find out. */
+  peek(token: string): Verification | undefined {
+    return this.#look(hash(token));
+  }
+
+  async verify(token: string, request: TokenRequest): Promise<Verification> {
+    const key = hash(token);
+    const known = this.#look(key);
+    if (known !== undefined) return known;
+    this.misses += 1;
+    const forgotten = this.#forgotten;
+    const verification = await this.#inner.verify(token, request);
+    // Somebody was forgotten meanwhile, perhaps the one who was just found; the next request will tell.
+    if (forgotten === this.#forgotten) this.#keep(key, verification);
+    return verification;
+  }
+
+  /**
+   * Drops the identities that `matches` picks; gives their number. A verification that is under way is not kept, but still
+   * answered: whoever revokes must also check what {@link verify} returns.
+   */
+  forget(matches: (identity: Identity) => boolean): number {
+    this.#forgotten += 1;
+    const keys = [...this.#good].filter(([, { verification }]) => matches(verification)).map(([key]) => key);
+    for (const key of keys) this.#good.delete(key);
+    return keys.length;
+  }
+
+  #look(key: string): Verification | undefined {
+    const known = this.#good.get(key) ?? this.#bad.get(key);
+    if (known === undefined) return undefined;
+    const { verification, untilMs } = known;
+    const isOver = untilMs <= this.#clock.now();
+    if (isOver || (!('rejected' in verification) && hasExpired(verification, this.#clock))) {
+      this.#good.delete(key);
+      this.#bad.delete(key);
+      return undefined;
+    }
+    this.hits += 1;
+    return verification;
+  }
+
+  #keep(key: string, verification: Verification): void {
+    const nowMs = this.#clock.now();
+    const { maxTtlMs, badTtlMs } = this.#options;
+    if (!('rejected' in verification)) {
+      if (maxTtlMs > 0 && !hasExpired(verification, this.#clock))
+        this.#good.set(key, { verification, untilMs: nowMs + maxTtlMs });
+    } else if (badTtlMs > 0 && LASTING.has(verification.rejected)) {
+      this.#bad.set(key, { verification, untilMs: nowMs + badTtlMs });
+    }
+  }
+}
+
+// The wall clock's to tell: a clock that was set, or a machine that slept, moves no other.
+function hasExpired({ expiresAtMs }: Identity, clock: Clock): boolean {
+  return expiresAtMs !== undefined && expiresAtMs <= clock.wall();
+}
+
+// Never the token itself: a heap dump shows no credentials. `crypto.hash` would be quicker, but exists from Node 21 only.
+function hash(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
+}

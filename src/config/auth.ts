@@ -1,0 +1,161 @@
+import { issuers, type JwtIssuerConfig } from './issuers.ts';
+import { ANY_TEXT, list, section, value } from './keys.ts';
+import { count, duration, file, rate, serviceUrl, subject, text } from './kinds.ts';
+import { Misread } from './misread.ts';
+
+/** How tokens are found and checked. */
+export interface AuthConfig {
+  /** In this order; never empty. */
+  readonly token: readonly TokenPlace[];
+  readonly jwt: readonly JwtIssuerConfig[];
+  readonly introspection?: {
+    readonly url: string;
+    readonly clientId?: string;
+    readonly clientSecret?: string;
+    readonly timeoutMs: number;
+    readonly concurrency: number;
+  };
+  readonly callout?: {
+    readonly subject: string;
+    readonly timeoutMs: number;
+    readonly concurrency: number;
+  };
+  readonly cache: {
+    /** Tokens. */
+    readonly size: number;
+    /** Of what introspection and callout said; a JWT is known until it expires. 0: not at all. */
+    readonly maxTtlMs: number;
+    /** 0: not at all. */
+    readonly badTtlMs: number;
+  };
+  /** Of each address. May be a fraction. */
+  readonly failureRatePerSecond: number;
+}
+
+export type TokenPlace =
+  | { readonly in: 'bearer' }
+  | { readonly in: 'cookie'; readonly name: string }
+  | { readonly in: 'query'; readonly name: string };
+
+/** RFC 6265 4.1.1: a cookie's name is a token (RFC 9110 5.6.2). */
+const COOKIE_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+/** RFC 3986 2.3: what needs no escaping in a URL; less what the stream's own parameters are called. */
+const QUERY_NAME = '(?!(channels|lastEventId|errors|wait|limit)$)[A-Za-z0-9._~-]+';
+const TOKEN_PLACE = `^(bearer|cookie:(${COOKIE_NAME})|query:(${QUERY_NAME}))$`;
+
+const tokenPlace = value<TokenPlace>(
+  {
+    form: 'text',
+    type: '`bearer`, `cookie:NAME` or `query:NAME`',
+    json: { type: 'string', pattern: TOKEN_PLACE },
+    expected:
+      "bearer, cookie:NAME or query:NAME, with a name that needs no escaping and is no parameter of the stream's own",
+    read(input) {
+      const found = new RegExp(TOKEN_PLACE).exec(typeof input === 'string' ? input : '');
+      if (found === null) return new Misread();
+      const [, , cookie, query] = found;
+      if (cookie !== undefined) return { in: 'cookie', name: cookie };
+      return query === undefined ? { in: 'bearer' } : { in: 'query', name: query };
+    },
+  },
+  { description: 'One place.' },
+);
+
+const introspection = section(
+  'Asks an authorisation server about each token that is not known yet (RFC 7662). When it is down, clients are asked to come back, never let in.',
+  {
+    url: serviceUrl({
+      required: 'the introspection endpoint, like https://id.example.com/oauth2/introspect',
+      description: 'The introspection endpoint: `https://`, or `http://` on this very machine.',
+      example: 'https://id.example.com/oauth2/introspect',
+    }),
+    clientId: text({
+      expected: 'a client id',
+      description: 'What Sidestream authenticates as there (HTTP Basic).',
+      example: 'sidestream',
+    }).optional(),
+    clientSecret: text({
+      expected: 'a client secret',
+      description: `The client's secret, best as \`\${CLIENT_SECRET}\`.`,
+      example: `\${CLIENT_SECRET}`,
+      secret: ANY_TEXT,
+    }).optional(),
+    clientSecretFile: file({
+      content: 'secret',
+      description: 'A file with the secret, instead of `clientSecret`; white space around it is cut off.',
+      example: '/run/secrets/client-secret',
+    }).optional(),
+    ...asking(),
+  },
+).optional();
+
+const callout = section(
+  'Asks a backend of yours about each token that is not known yet, by a NATS request; see [callouts.md](callouts.md). When it does not answer, clients are asked to come back, never let in.',
+  {
+    subject: subject({
+      required: 'the subject on which the backend is asked, like auth.token',
+      description: 'The subject on which the backend answers.',
+      example: 'auth.token',
+    }),
+    ...asking(),
+  },
+).optional();
+
+const cache = section('What is remembered of tokens that were checked, by their hash.', {
+  size: count({
+    min: 1,
+    max: 10_000_000,
+    description:
+      'Tokens; as many bad ones besides. Raise it to the number of users who may reconnect at once.',
+  }).prefault(20_000),
+  maxTtl: duration({
+    min: '1s',
+    max: '1d',
+    zero: 'not at all',
+    description:
+      'How long the answer of introspection or callout holds, at most until the token expires. Shorten it to have tokens that were withdrawn there noticed sooner. A JWT is known until it expires.',
+  }).prefault('60s'),
+  badTtl: duration({
+    min: '1s',
+    max: '1h',
+    zero: 'not at all',
+    description: 'How long a bad token is refused without being checked again.',
+  }).prefault('10s'),
+}).prefault({});
+
+/** What the config has under `auth:`. */
+export const auth = section(
+  'How clients say who they are. Needed as soon as a route has another `access` than `public`; then one of `jwt`, `introspection` and `callout` at least.',
+  {
+    token: list(tokenPlace, {
+      description:
+        "Where a request may bring its token, in this order: `bearer` (`Authorization: Bearer`), `cookie:NAME`, `query:NAME`. A browser's EventSource cannot send the first. What stands in a query is written into the logs of proxies on the way: use it with short-lived tokens only.",
+    }).prefault(['bearer']),
+    jwt: issuers,
+    introspection,
+    callout,
+    cache,
+    failureRate: rate({
+      min: '1/h',
+      max: '1000000/s',
+      description:
+        'Bad tokens that one client address may bring; above it, tokens that are not known are refused unchecked. Raise it where many users share an address.',
+    }).prefault('30/m'),
+  },
+).prefault({});
+
+/** The bounds of any service that is asked. */
+function asking() {
+  return {
+    timeout: duration({
+      min: '100ms',
+      max: '1m',
+      description: 'How long an answer may take.',
+    }).prefault('2s'),
+    concurrency: count({
+      min: 1,
+      max: 10_000,
+      description: 'Questions under way at a time; four times as many wait, the rest is asked to come back.',
+    }).prefault(64),
+  };
+}

@@ -1,0 +1,39 @@
+import { canVerify } from './auth-rules.ts';
+import type { Finding } from './findings.ts';
+import type { Config } from './schema.ts';
+
+/** What works but is probably not what was meant, or is less safe than it looks: the config is taken all the same. */
+export function noticesOf(config: Config): Finding[] {
+  return [checkUnused, checkUserLimit, checkQuery, checkCookies].flatMap((check) => check(config));
+}
+
+function checkUnused({ auth, channels }: Config): Finding[] {
+  const isNeeded = Object.values(channels).some(
+    ({ access, automatic }) => automatic === 'authenticated' || access.some(({ kind }) => kind !== 'public'),
+  );
+  if (isNeeded || !canVerify(auth)) return [];
+  const message = 'is of no use: every route is public, so nobody needs a token; give routes another access';
+  return [{ path: ['auth'], at: 'key', message }];
+}
+
+function checkUserLimit({ auth, limits }: Config): Finding[] {
+  if (limits.connectionsPerUser === 0 || canVerify(auth)) return [];
+  const message = 'limits nobody: without a way to check tokens under auth, nobody is known as a user';
+  return [{ path: ['limits', 'connectionsPerUser'], message }];
+}
+
+function checkQuery({ auth, http }: Config): Finding[] {
+  if (!canVerify(auth) || http.tls !== undefined) return [];
+  const message =
+    'takes tokens from URLs, which proxies on the way write into their logs, and this process serves no TLS: let only a proxy that does reach it';
+  return auth.token.flatMap((place, index) =>
+    place.in === 'query' ? [{ path: ['auth', 'token', index], message }] : [],
+  );
+}
+
+function checkCookies({ auth, http: { cors } }: Config): Finding[] {
+  const isCrossOrigin = cors.origins.length > 0 && !cors.credentials;
+  if (!isCrossOrigin || !canVerify(auth) || !auth.token.some((place) => place.in === 'cookie')) return [];
+  const message = 'is false, so pages of http.cors.origins cannot send the cookie that auth.token names';
+  return [{ path: ['http', 'cors', 'credentials'], message }];
+}

@@ -1,0 +1,274 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JetStreamApiCodes, JetStreamApiError, type JsMsg } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Revocation } from '../auth/revocations.ts';
+import { type Clock, jitter } from '../clock.ts';
+import { type Logger, Throttle } from '../log.ts';
+import type { ControlCounts } from './counts.ts';
+import type { Ledger } from './ledger.ts';
+import { covers, decodeRecord, encodeRecord, keyOf, merge } from './record.ts';
+import { Absent, type Watch, watchBucket } from './watch.ts';
+
+export interface BucketOptions {
+  /** Its name: `[A-Za-z0-9_-]+`. JetStream knows it as the stream `KV_<name>`. */
+  readonly name: string;
+  /** How long the server keeps a record, in milliseconds: no revocation lasts longer. */
+  readonly ttlMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly counts: ControlCounts;
+  readonly ledger: Ledger;
+  /** Called when the bucket told of `count` revocations that were not known here. They are refused already. */
+  readonly learned: (count: number) => void;
+}
+
+/** Between two records as the bucket is read for the first time; when none comes for that long, it is read anew. */
+const READ_TIMEOUT_MS = 10_000;
+/** Waits before the bucket is opened again, in milliseconds; the last one repeats. */
+const WAITS_MS = [100, 250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
+/** Where there is no JetStream, one hardly comes without a reconnect. */
+const ABSENT_WAIT_MS = 300_000;
+/** A kind of complaint is logged at most this often. */
+const COMPLAINT_INTERVAL_MS = 10_000;
+/** Times that a record is read and written again because another instance was quicker. */
+const MAX_TRIES = 10;
+/** Records written at the same time as a bucket is completed. */
+const BATCH_SIZE = 50;
+
+const LINES = {
+  kept: 'revocations are kept in NATS, in a key-value bucket',
+  absent: 'no JetStream that we may use: revocations are kept in memory only and end with this process',
+  lost: 'the bucket of revocations cannot be used; they are kept in memory meanwhile, and written when it is back',
+} as const;
+
+/**
+ * Keeps revocations in a NATS key-value bucket, so that they outlive this process and reach instances that were away.
+ *
+ * After any trouble, and after each reconnect, the whole bucket is read anew, and what the ledger has and the bucket
+ * lacks is written then: a bucket that was deleted comes back as it was. Nothing here ever throws or rejects.
+ */
+export class RevocationBucket {
+  /** Resolves when the bucket has been read for the first time, or will not be because there is no JetStream. */
+  readonly loaded: Promise<void>;
+  readonly #options: BucketOptions;
+  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  #setLoaded: () => void = () => {};
+  #connection: NatsConnection | undefined;
+  #session = new AbortController();
+  #watch: Watch | undefined;
+  /** Whether what is written is also read, and everything known was written. */
+  #isOpen = false;
+  /** Attempts since it was last open. */
+  #failures = 0;
+  /** Revocations that were read and not yet told of. */
+  #news = 0;
+  /** What the log said last; it says only what is new. */
+  #said: keyof typeof LINES | undefined;
+
+  constructor(options: BucketOptions) {
+    this.#options = options;
+    this.loaded = new Promise((resolve) => {
+      this.#setLoaded = resolve;
+    });
+  }
+
+  /** Whether revocations are kept in the bucket now. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  connected(connection: NatsConnection): void {
+    this.#end();
+    this.#connection = connection;
+    this.#session = new AbortController();
+    this.#failures = 0;
+    void this.#run(connection, this.#session.signal);
+  }
+
+  reconnected(): void {
+    if (this.#connection !== undefined) this.connected(this.#connection);
+  }
+
+  stop(): void {
+    this.#end();
+    this.#setLoaded();
+  }
+
+  /** Writes what the ledger has under `key`; whether the bucket has it now. What it has not is written when it is back. */
+  async save(key: string): Promise<boolean> {
+    const watch = this.#watch;
+    if (watch === undefined || !this.#isOpen) return false;
+    try {
+      await this.#put(watch.kv, key);
+      return true;
+    } catch (error) {
+      this.#complain('save', error, 'a revocation could not be written to the bucket; trying again');
+      // It will be read anew, and compared with the ledger.
+      watch.messages.stop();
+      return false;
+    }
+  }
+
+  #end(): void {
+    this.#session.abort();
+    this.#isOpen = false;
+    this.#watch?.messages.stop();
+    this.#watch = undefined;
+  }
+
+  async #run(connection: NatsConnection, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !connection.isClosed()) {
+      const error = await this.#follow(connection, signal);
+      if (signal.aborted || connection.isClosed()) return;
+      const absent = error instanceof Absent;
+      this.#options.counts.bucketFailures += 1;
+      this.#say(absent ? 'absent' : 'lost', error);
+      if (absent) this.#setLoaded();
+      const waitMs = absent ? ABSENT_WAIT_MS : (WAITS_MS[this.#failures] ?? WAITS_MS.at(-1) ?? 0);
+      this.#failures += 1;
+      await pause(jitter(this.#options.clock, waitMs / 2, waitMs), signal);
+    }
+  }
+
+  /** Opens the bucket and reads it until it is lost; gives why. */
+  async #follow(connection: NatsConnection, signal: AbortSignal): Promise<unknown> {
+    try {
+      const watch = await watchBucket(connection, this.#options);
+      if (signal.aborted) watch.messages.stop();
+      else await this.#read(watch, signal);
+      return new Error('the bucket was deleted, or does not answer');
+    } catch (error) {
+      return error;
+    } finally {
+      if (!signal.aborted) this.#isOpen = false;
+    }
+  }
+
+  async #read(watch: Watch, signal: AbortSignal): Promise<void> {
+    this.#watch = watch;
+    if (watch.shortLived !== undefined)
+      this.#complain('ttl', watch.shortLived, 'the bucket forgets revocations sooner than configured');
+    const stored = new Map<string, Revocation>();
+    // Records that end while they are being read never come.
+    const late = setTimeout(() => watch.messages.stop(), READ_TIMEOUT_MS);
+    try {
+      if (watch.waiting === 0) await this.#complete(watch.kv, stored, signal, late);
+      for await (const message of watch.messages) {
+        this.#take(message, watch.keyPrefix, stored);
+        if (this.#isOpen) this.#tell();
+        else if (message.info.pending === 0) await this.#complete(watch.kv, stored, signal, late);
+        else late.refresh();
+      }
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Everything has been read: writes what `stored` does not cover, and the bucket is open. */
+  async #complete(
+    kv: KV,
+    stored: Map<string, Revocation>,
+    signal: AbortSignal,
+    late: NodeJS.Timeout,
+  ): Promise<void> {
+    clearTimeout(late);
+    this.#tell();
+    this.#setLoaded();
+    const { ledger } = this.#options;
+    // Again until nothing is missing: commands come in meanwhile.
+    for (let keys = ledger.missing(stored); keys.length > 0; keys = ledger.missing(stored)) {
+      const batch = keys.slice(0, BATCH_SIZE);
+      const written = await Promise.all(batch.map((key) => this.#put(kv, key)));
+      if (signal.aborted) return;
+      for (const record of written) if (record !== undefined) stored.set(keyOf(record.target), record);
+    }
+    stored.clear();
+    this.#isOpen = true;
+    this.#failures = 0;
+    this.#say('kept');
+  }
+
+  #take(message: JsMsg, keyPrefix: string, stored: Map<string, Revocation>): void {
+    const { ledger, counts } = this.#options;
+    const key = message.subject.slice(keyPrefix.length);
+    if (message.data.length === 0) {
+      // Deleted, purged, or a marker that it has ended: only these are empty.
+      ledger.forget(key);
+      return;
+    }
+    const record = decodeRecord(key, message.data);
+    if (record === undefined) {
+      counts.unreadable += 1;
+      this.#complain('unreadable', undefined, 'the bucket holds a record that is none of ours');
+      return;
+    }
+    if (ledger.add(record)) this.#news += 1;
+    if (!this.#isOpen) stored.set(key, record);
+  }
+
+  #tell(): void {
+    const count = this.#news;
+    if (count === 0) return;
+    this.#news = 0;
+    this.#options.counts.learned += count;
+    this.#options.learned(count);
+  }
+
+  /**
+   * Sees to it that the bucket has what the ledger has under `key`; gives what it has then. What is there is read first,
+   * and replaced only as it was read: a narrower record never takes a wider one's place, whichever instance is quicker,
+   * and of many instances with the same command one writes.
+   */
+  async #put(kv: KV, key: string): Promise<Revocation | undefined> {
+    for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
+      const known = this.#options.ledger.get(key);
+      if (known === undefined) return undefined;
+      const entry = await kv.get(key);
+      const stored = entry?.operation === 'PUT' ? decodeRecord(key, entry.value) : undefined;
+      if (stored !== undefined && covers(stored, known)) return stored;
+      const record = stored === undefined ? known : merge(stored, known);
+      try {
+        await kv.put(key, encodeRecord(record), { previousSeq: entry?.revision ?? 0 });
+        return record;
+      } catch (error) {
+        if (!isOvertaken(error)) throw error;
+      }
+    }
+    throw new Error(`other instances were quicker ${MAX_TRIES} times`);
+  }
+
+  #say(what: keyof typeof LINES, error?: unknown): void {
+    const { log, name } = this.#options;
+    const text = error === undefined ? undefined : describe(error);
+    if (this.#said === what) log.debug({ bucket: name, error: text }, LINES[what]);
+    else if (what === 'kept') log.info({ bucket: name }, LINES.kept);
+    else log.warn({ bucket: name, error: text }, LINES[what]);
+    this.#said = what;
+  }
+
+  #complain(kind: string, error: unknown, text: string): void {
+    const { log, clock, name } = this.#options;
+    const heldBack = this.#throttle.pass(kind, clock.now());
+    const fields = { bucket: name, error: error === undefined ? undefined : describe(error), heldBack };
+    if (heldBack !== undefined) log.warn(fields, text);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch {
+    // AbortError: there is a newer session, or none any more.
+  }
+}
+
+function isOvertaken(error: unknown): boolean {
+  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
+  const codes: readonly number[] = [StreamWrongLastSequence, StreamWrongLastSequenceUnknown];
+  return error instanceof JetStreamApiError && codes.includes(error.code);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

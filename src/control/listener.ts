@@ -1,0 +1,89 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Logger } from '../log.ts';
+
+export interface ListenerOptions {
+  readonly subject: string;
+  readonly log: Logger;
+  /** What comes in. `payload` is the NATS client's: it must not be kept. It must not throw. */
+  readonly message: (payload: Uint8Array, answer: Answer) => void;
+}
+
+/** Answers who asked, if they want an answer. Never throws. */
+export type Answer = (text: string) => void;
+
+/** How long until NATS is asked again for a subject that it refused, in milliseconds. */
+const DENIED_RETRY_MS = 60_000;
+
+/** One subscription without a queue group: every instance hears everything. It is kept across connections and refusals. */
+export class Listener {
+  readonly #options: ListenerOptions;
+  #connection: NatsConnection | undefined;
+  #subscription: Subscription | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #denied = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+  }
+
+  connected(connection: NatsConnection): void {
+    this.#connection = connection;
+    this.#denied = false;
+    this.#subscribe();
+  }
+
+  /** The client has restored the subscription, unless NATS had refused it. */
+  reconnected(): void {
+    if (this.#subscription === undefined) this.#subscribe();
+  }
+
+  stop(): void {
+    clearTimeout(this.#retry);
+    this.#connection = undefined;
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+  }
+
+  #subscribe(): void {
+    const connection = this.#connection;
+    if (connection === undefined || connection.isClosed()) return;
+    clearTimeout(this.#retry);
+    const { subject } = this.#options;
+    try {
+      this.#subscription = connection.subscribe(subject, {
+        callback: (error, message) => {
+          if (error === null) this.#receive(connection, message);
+          else this.#refused(error);
+        },
+      });
+    } catch (error) {
+      // ClosedConnectionError: `connected` comes. Or a subject that the client does not take.
+      this.#refused(error);
+    }
+  }
+
+  #receive(connection: NatsConnection, { data, reply }: Msg): void {
+    const { message, log, subject } = this.#options;
+    message(data, (text) => {
+      if (reply === undefined || reply === '') return;
+      try {
+        connection.publish(reply, text);
+      } catch (error) {
+        // ClosedConnectionError, or a reply subject that is none: it was acted on all the same.
+        log.debug({ subject, error: String(error) }, 'a command could not be answered');
+      }
+    });
+  }
+
+  #refused(error: unknown): void {
+    const { subject, log } = this.#options;
+    this.#subscription = undefined;
+    this.#retry = setTimeout(() => this.#subscribe(), DENIED_RETRY_MS);
+    if (this.#denied) return;
+    this.#denied = true;
+    log.error(
+      { subject, error: String(error) },
+      'NATS refuses the subject: its commands do not reach this instance',
+    );
+  }
+}

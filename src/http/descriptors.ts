@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+
+/** Kept for what is not a stream: the ops port (or a probe would take a full process for a dead one), NATS, files. */
+const RESERVED = 64;
+
+/**
+ * How many streams fit into this process's limit on open files, or `undefined` where the system does not say. Without
+ * a descriptor a client cannot even be refused: it waits, and so does whoever asks `/livez`.
+ */
+export function streamsThatFit(limitsFile = '/proc/self/limits'): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(limitsFile, 'utf8');
+  } catch {
+    // ENOENT: not Linux.
+    return undefined;
+  }
+  const soft = /^Max open files\s+(\d+)/m.exec(text)?.[1];
+  return soft === undefined ? undefined : Math.max(1, Number(soft) - RESERVED);
+}

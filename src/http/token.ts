@@ -1,0 +1,42 @@
+import type { Config, TokenPlace } from '../config/schema.ts';
+import type { Ask } from './request.ts';
+
+/** Whether tokens are checked at all. */
+export function hasVerifier({ jwt, introspection, callout }: Config['auth']): boolean {
+  return jwt.length > 0 || introspection !== undefined || callout !== undefined;
+}
+
+/** The token in the first configured place that holds one. RFC 6750 2. */
+export function findToken(ask: Ask, places: readonly TokenPlace[]): string | undefined {
+  for (const place of places) {
+    const token = tokenAt(ask, place);
+    if (token !== undefined && token !== '') return token;
+  }
+  return undefined;
+}
+
+function tokenAt(ask: Ask, place: TokenPlace): string | undefined {
+  switch (place.in) {
+    case 'bearer':
+      return /^Bearer +([^\s]+) *$/i.exec(ask.authorization)?.[1];
+    case 'cookie':
+      return cookie(ask.cookie, place.name);
+    case 'query':
+      return ask.query.includes(place.name)
+        ? (new URLSearchParams(ask.query).get(place.name) ?? undefined)
+        : undefined;
+  }
+}
+
+// RFC 6265 4.2.1. Where a name stands twice the first counts: the one with the more specific path (5.4).
+function cookie(header: string, name: string): string | undefined {
+  for (const pair of header.split(';')) {
+    const at = pair.indexOf('=');
+    if (at < 0 || pair.slice(0, at).trim() !== name) continue;
+    return pair
+      .slice(at + 1)
+      .trim()
+      .replace(/^"(.*)"$/, '$1');
+  }
+  return undefined;
+}

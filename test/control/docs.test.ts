@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CONTROL_CODES, OPERATIONS } from '../../src/control/command.ts';
+import { keyOf } from '../../src/control/record.ts';
+import { type NatsServer, startNats } from '../support/nats-server.ts';
+import { startPublisher } from '../support/publisher.ts';
+import { BUCKET, command, persistent, startControl, startPersistent } from './running.ts';
+import { openBucket } from './stored.ts';
+
+const PAGE = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8');
+const COMMANDS = [...PAGE.matchAll(/^\$ nats (req|pub) (\S+) '([^']*)'/gm)];
+const [, PERMISSIONS = ''] = /^```conf\n([\s\S]*?)^```$/m.exec(PAGE) ?? [];
+
+/** As the page has them. */
+const login = (user: string, n: number) => ({ user, pass: `change-me-${n}` });
+
+async function startGuarded(): Promise<NatsServer> {
+  return startNats({ jetStream: true, config: PERMISSIONS });
+}
+
+describe('the page on control', () => {
+  it('explains every code', () => {
+    const rows = [...PAGE.matchAll(/^\| `(CONTROL_\w+)` \| (.*) \|$/gm)];
+    expect(Object.fromEntries(rows.map(([, code, text]) => [code, text]))).toEqual(CONTROL_CODES);
+  });
+
+  it('names every subject', () => {
+    const rows = [...PAGE.matchAll(/^\| `sidestream\.control\.(\w+)` \|/gm)].map(
+      ([, operation]) => operation,
+    );
+    expect(rows).toEqual([...OPERATIONS]);
+  });
+
+  it('shows commands that are taken, of every form', async () => {
+    const nats = await startNats();
+    await startControl(nats);
+    const { connection } = await startPublisher(nats);
+    const fields = new Set<string>();
+    for (const [, , subject = '', payload = ''] of COMMANDS) {
+      const answer = await connection.request(subject, payload);
+      expect(answer.json(), payload).toMatchObject({ ok: true });
+      for (const field of Object.keys(JSON.parse(payload))) fields.add(field);
+    }
+    expect([...fields].sort()).toEqual(['connection', 'expires', 'issuedBefore', 'tokenId', 'user']);
+  });
+
+  it('shows answers with the fields that come', async () => {
+    const nats = await startNats();
+    await startControl(nats);
+    const { connection } = await startPublisher(nats);
+    const shown = [...PAGE.matchAll(/^\| `(\{"instance".*\})` \|/gm)].map(([, json = '']) =>
+      JSON.parse(json),
+    );
+    const came = [
+      ...(await command(connection, 'revoke', { user: '42' })),
+      ...(await command(connection, 'revoke', {})),
+    ];
+    const types = (answer: object) => Object.entries(answer).map(([name, value]) => [name, typeof value]);
+    expect(shown.map(types)).toEqual(came.map(types));
+    expect(Object.keys(shown[1].error)).toEqual(['code', 'message']);
+  });
+
+  it('shows where a user’s revocation is and what it looks like', () => {
+    const [, json = ''] = /^(\{"user".*\})$/m.exec(PAGE) ?? [];
+    const { user, issuedBeforeMs } = JSON.parse(json);
+    expect(keyOf({ user, issuedBeforeMs })).toMatch(/^user\.[0-9a-f]{64}$/);
+    expect(PAGE).toContain('user.$(printf 42 | sha256sum | cut -c1-64)');
+    expect(PAGE).toContain(`nats kv get ${BUCKET} `);
+  });
+});
+
+describe('the permissions on the page', () => {
+  it('are enough for Sidestream and for the backend', async () => {
+    const nats = await startGuarded();
+    const running = await startPersistent(nats, {}, login('sidestream', 1));
+    const { connection: backend } = await startPublisher(nats, login('backend', 2));
+    expect(await command(backend, 'revoke', { user: '42' })).toMatchObject([{ ok: true, persisted: true }]);
+    expect(await command(backend, 'disconnect', { user: '42' })).toMatchObject([{ ok: true }]);
+    // With another time the bucket is changed, and everything is read again.
+    const later = await startControl(nats, { revocationTtlMs: 2 * 3_600_000 }, login('sidestream', 1));
+    await persistent(later);
+    expect(later.refuses({ sub: '42' })).toBe(true);
+    expect((await (await openBucket(later.connection)).status()).ttl).toBe(2 * 3_600_000);
+    expect([...running.lines, ...later.lines].filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
+  it('keep others from commands and from the bucket', async () => {
+    const nats = await startGuarded();
+    const { control, streams } = await startPersistent(nats, {}, login('sidestream', 1));
+    streams.add('a', { sub: '42' });
+    const { connection: app } = await startPublisher(nats, login('app', 3));
+    for (const subject of [
+      'sidestream.control.revoke',
+      'sidestream.control.disconnect',
+      `$KV.${BUCKET}.everybody`,
+      `$JS.API.STREAM.DELETE.KV_${BUCKET}`,
+      `$JS.API.STREAM.PURGE.KV_${BUCKET}`,
+    ])
+      await expect(app.request(subject, '{"user":"42"}'), subject).rejects.toThrow(/permissions violation/i);
+    const { connection: backend } = await startPublisher(nats, login('backend', 2));
+    await expect(backend.request(`$KV.${BUCKET}.everybody`, '{}')).rejects.toThrow(/permissions violation/i);
+    expect([streams.ids, control.counts.accepted, control.persistent]).toEqual([
+      ['a'],
+      { revoke: 0, disconnect: 0 },
+      true,
+    ]);
+  });
+});

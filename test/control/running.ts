@@ -1,0 +1,141 @@
+import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
+import { onTestFinished } from 'vitest';
+import { type Identity, toIdentity } from '../../src/auth/identity.ts';
+import { Revocations } from '../../src/auth/revocations.ts';
+import { systemClock } from '../../src/clock.ts';
+import type { Operation } from '../../src/control/command.ts';
+import {
+  Control,
+  type ControlledStream,
+  type ControlledStreams,
+  type ControlOptions,
+} from '../../src/control/control.ts';
+import { createLog } from '../../src/log.ts';
+import type { NatsServer } from '../support/nats-server.ts';
+import { PATIENCE_MS, poll } from '../support/poll.ts';
+
+export const BUCKET = 'sidestream_revocations';
+export const HOUR_MS = 3_600_000;
+
+/** Streams that are open until they are ended. */
+export class TestStreams implements ControlledStreams {
+  readonly open: ControlledStream[] = [];
+  /** `reason id`, in their order. */
+  readonly ended: string[] = [];
+  /** Called before anything ends. */
+  onEnd: () => void = () => {};
+
+  /** Opens one with a token that was issued at `iat`, by default a minute ago. */
+  add(id: string, claims?: Readonly<Record<string, unknown>>): void {
+    const identity = claims === undefined ? undefined : issued(claims);
+    this.open.push({ id, identity });
+  }
+
+  end(reason: 'revoked' | 'disconnected', matches: (stream: ControlledStream) => boolean): number {
+    this.onEnd();
+    const ending = this.open.filter(matches);
+    for (const stream of ending) {
+      this.open.splice(this.open.indexOf(stream), 1);
+      this.ended.push(`${reason} ${stream.id}`);
+    }
+    return ending.length;
+  }
+
+  get ids(): string[] {
+    return this.open.map(({ id }) => id);
+  }
+}
+
+/** The identity of a token that was issued a minute ago, where the claims say nothing else. */
+export function issued(claims: Readonly<Record<string, unknown>>): Identity {
+  return toIdentity({ iat: Math.floor(systemClock.wall() / 1000) - 60, ...claims });
+}
+
+export interface Running {
+  readonly control: Control;
+  readonly streams: TestStreams;
+  readonly revocations: Revocations;
+  readonly connection: NatsConnection;
+  readonly lines: { readonly message: string; readonly level: string; readonly [field: string]: unknown }[];
+  /** Whether a token with these claims is refused. */
+  refuses(claims: Readonly<Record<string, unknown>>): boolean;
+  logged(message: string): number;
+}
+
+/** One instance's control on a connection of its own, followed as the bridge does; gone when the test is over. */
+export async function startControl(
+  { url }: NatsServer,
+  options: Partial<ControlOptions> = {},
+  login: ConnectionOptions = {},
+): Promise<Running> {
+  const connection = await connect({
+    servers: url,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 20,
+    reconnectJitter: 0,
+    ...login,
+  });
+  const lines: Running['lines'] = [];
+  const revocations = new Revocations(systemClock);
+  const streams = new TestStreams();
+  const control = new Control({
+    instance: 'one',
+    prefix: 'sidestream',
+    revocationTtlMs: HOUR_MS,
+    bucket: BUCKET,
+    clock: systemClock,
+    log: createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(JSON.parse(line)) }),
+    revocations,
+    streams,
+    ...options,
+  });
+  onTestFinished(async () => {
+    await control.stop();
+    await connection.close();
+  });
+  control.connected(connection);
+  void follow(connection, control);
+  // What is sent from here on is heard.
+  await connection.flush();
+  return {
+    control,
+    streams,
+    revocations,
+    connection,
+    lines,
+    refuses: (claims) => revocations.isRevoked(issued(claims)),
+    logged: (message) => lines.filter((line) => line.message === message).length,
+  };
+}
+
+async function follow(connection: NatsConnection, control: Control): Promise<void> {
+  for await (const { type } of connection.status()) if (type === 'reconnect') control.reconnected();
+}
+
+/** Starts one whose revocations are kept in the bucket. */
+export async function startPersistent(...args: Parameters<typeof startControl>): Promise<Running> {
+  const running = await startControl(...args);
+  await persistent(running);
+  return running;
+}
+
+export async function persistent({ control }: Running): Promise<void> {
+  await poll('the bucket to be open', () => control.persistent);
+}
+
+/** Sends a command as `nats req --replies=N` does; gives the answers. */
+export async function command(
+  connection: NatsConnection,
+  operation: Operation,
+  payload: unknown,
+  replies = 1,
+): Promise<Record<string, unknown>[]> {
+  const data =
+    typeof payload === 'string' || payload instanceof Uint8Array ? payload : JSON.stringify(payload);
+  const options = { strategy: 'count', maxMessages: replies, maxWait: PATIENCE_MS } as const;
+  const answers: Record<string, unknown>[] = [];
+  const subject = `sidestream.control.${operation}`;
+  for await (const message of await connection.requestMany(subject, data, options))
+    answers.push(message.json());
+  return answers;
+}
