@@ -15,6 +15,9 @@ import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
 import { NatsLink, type NatsListener } from './sources/nats.ts';
 
+/** How often revocations that have ended are forgotten. */
+const SWEEP_MS = 60_000;
+
 export interface BridgeOptions {
   readonly config: Config;
   readonly log: Logger;
@@ -80,7 +83,8 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     authenticator: authentication.authenticator,
   });
   const control = createControl({ config, clock, log, revocations, streams: server });
-  // What was revoked before this process started must be known before anybody is let in.
+  // What was revoked before this process started must be known before anybody is let in, however long a JetStream that
+  // is there does not answer. Instances that run already know it.
   let revocationsLoaded = control === undefined;
   const accepting = () => nats.ready && revocationsLoaded;
   void control?.loaded.then(() => {
@@ -93,6 +97,9 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     natsSubscriptions: () => source.subscriptionCount,
     tokenChecks: () => authentication.checks,
     jwksFetches: () => authentication.jwksFetches,
+    revocations: () => revocations.size,
+    controlCommands: () => control?.counts.commands ?? [],
+    controlBucketOpen: () => control?.persistent ?? false,
     version,
     uwsVersion,
   });
@@ -102,6 +109,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     unready: () => unready(config, metrics),
   });
   const ticking = setInterval(() => wheel.advance(), TICK_MS);
+  const sweeping = setInterval(() => revocations.sweep(), SWEEP_MS);
 
   return {
     metrics,
@@ -122,6 +130,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     },
     async stop() {
       clearInterval(ticking);
+      clearInterval(sweeping);
       server.stop();
       authentication.stop();
       hub.close();

@@ -103,6 +103,12 @@ export interface Observed {
   natsSubscriptions(): number;
   /** Tokens that were known, and that had to be checked. */
   tokenChecks(): { readonly hit: number; readonly miss: number };
+  /** Revocations remembered. */
+  revocations(): number;
+  /** Commands over NATS, by what they did or why they were refused. */
+  controlCommands(): Iterable<[{ readonly result: string }, number]>;
+  /** Whether revocations are kept over restarts. */
+  controlBucketOpen(): boolean;
   jwksFetches(): { readonly all: number; readonly failed: number };
   readonly version: string;
   readonly uwsVersion: string;
@@ -229,6 +235,16 @@ export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
     'Tokens that requests brought: known already, or to be checked.',
     ['result'],
     () => Object.entries(observed.tokenChecks()).map(([result, n]) => [{ result }, n]),
+  );
+  gauge('sidestream_revocations', 'Revocations remembered.', observed.revocations);
+  gauge('sidestream_revocations_persistent', '1 while revocations are kept over restarts.', () =>
+    Number(observed.controlBucketOpen()),
+  );
+  counts(
+    'sidestream_control_commands_total',
+    'Commands over NATS: the operation, or why it was refused.',
+    ['result'],
+    observed.controlCommands,
   );
   counter('sidestream_jwks_fetches_total', 'Attempts to fetch a key set.', () => observed.jwksFetches().all);
   counter(

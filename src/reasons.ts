@@ -30,7 +30,7 @@ export const REFUSAL_CODES = {
   CHANNEL_LIMIT: '`limits.channels` is reached.',
   CONNECT_RATE: 'More streams are being opened than `limits.connectRate`.',
   DRAINING: 'This instance is shutting down.',
-  NATS_NOT_READY: 'The first connection to NATS has not been made yet.',
+  NATS_NOT_READY: 'NATS was not reached yet, or what it keeps of revocations was not read yet.',
   AUTH_UNAVAILABLE: 'Whoever can check the token, or the right to a channel, does not answer.',
   AUTH_RATE: 'Too many bad tokens came from this address.',
   TOKEN_MISSING: 'A channel that was asked for needs a token.',

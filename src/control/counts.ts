@@ -11,6 +11,11 @@ export class ControlCounts {
     CONTROL_INVALID: 0,
     CONTROL_FAILED: 0,
   };
+  /** Commands by operation or by why they were refused. */
+  get commands(): [{ readonly result: string }, number][] {
+    return Object.entries({ ...this.accepted, ...this.refused }).map(([result, n]) => [{ result }, n]);
+  }
+
   /** Revocations that a command brought and the bucket has. */
   persisted = 0;
   /** Those that were in memory only when the command was answered. */

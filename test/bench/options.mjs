@@ -26,7 +26,7 @@ Starts and stops everything itself. How to read it: docs/performance.md.
   --peers NAME[,NAME]  ${Object.keys(SERVERS).join(', ')}
   --connections N      per server (default 10000; --quick: 2000)
   --rate N             events a second to a shared channel (default 5)
-  --seconds N          measured per row and server (default 10; --quick: 1)
+  --seconds N          measured per row and server (default 8; --quick: 1)
   --rounds N           parts that this is measured in, the servers taking turns (default 3; --quick: 2)
   --quick              a rough look in less than a minute
   --json               the figures as JSON
@@ -58,7 +58,7 @@ export function parseOptions(argv, openFiles) {
       openFiles - SPARE_FILES,
     ),
     rate: count('--rate', values.rate, 5),
-    seconds: count('--seconds', values.seconds, quick ? 1 : 10) / rounds,
+    seconds: count('--seconds', values.seconds, quick ? 1 : 8) / rounds,
     warmUpSeconds: quick ? 0.3 : 1,
     rounds,
     connectsPerSecond: 3000,
