@@ -289,7 +289,7 @@ export class Server {
     metrics.connections += 1;
     metrics.connectionsOpened += 1;
     const headers = this.#cors.headers(ask.origin);
-    openStream(connection, res, { ...this.#context, destinations, cursor: request.cursor, headers });
+    openStream(connection, res, this.#context, { destinations, cursor: request.cursor, headers });
     if (!log.isLevelEnabled('debug')) return;
     const channels = destinations.map(({ channel }) => channel);
     log.debug({ connection: connection.id, user: identity?.subject, channels, address }, 'stream opened');

@@ -40,11 +40,15 @@ export function channelLimit(
   return hub.hasRoomFor(names) ? undefined : { refused: 'CHANNEL_LIMIT', channel: names[0] ?? '' };
 }
 
-export interface StreamOptions {
+/** What all streams of a server share. */
+export interface StreamContext {
   readonly hub: Hub;
   readonly metrics: Metrics;
   readonly retry: Retry;
   readonly sse: Config['sse'];
+}
+
+export interface StreamOptions {
   readonly destinations: readonly Destination[];
   readonly cursor: readonly Position[] | undefined;
   /** CORS headers of this request. */
@@ -52,8 +56,12 @@ export interface StreamOptions {
 }
 
 /** Writes the head and the first bytes, and puts the connection on its channels. DESIGN 2.2. */
-export function openStream(connection: Connection, res: HttpResponse, options: StreamOptions): void {
-  const { hub, metrics, retry, sse, destinations, cursor, headers } = options;
+export function openStream(
+  connection: Connection,
+  res: HttpResponse,
+  { hub, metrics, retry, sse }: StreamContext,
+  { destinations, cursor, headers }: StreamOptions,
+): void {
   res.onAborted(() => connection.onAborted());
   const opened: { channel: string; resume: Verdict; replayed: number }[] = [];
   for (const destination of destinations) {

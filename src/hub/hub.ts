@@ -77,7 +77,7 @@ export class Hub implements ChannelOwner {
       channel.stay(this.#options.wheel);
     }
     // What still waits from this turn was published before this subscriber came.
-    if (channel.frames.length > 0) this.flush();
+    if (channel.frames !== undefined) this.flush();
     channel.subscribers.add(subscriber);
     return channel;
   }
@@ -170,8 +170,11 @@ export class Hub implements ChannelOwner {
   }
 
   #append(channel: Channel, bytes: Uint8Array): void {
-    if (channel.frames.length === 0) this.#dirty.push(channel);
-    channel.frames.push({ sequence: this.#offset, bytes });
+    const frame = { sequence: this.#offset, bytes };
+    if (channel.frames === undefined) {
+      channel.frames = [frame];
+      this.#dirty.push(channel);
+    } else channel.frames.push(frame);
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     setImmediate(this.#endOfTurn);
@@ -183,8 +186,8 @@ export class Hub implements ChannelOwner {
   };
 
   #take(channel: Channel): Batch {
-    const batch = makeBatch(channel.frames);
-    channel.frames = [];
+    const batch = makeBatch(channel.frames ?? []);
+    channel.frames = undefined;
     const deliveries = batch.frames.length * channel.subscribers.size;
     channel.metrics.deliveries += deliveries;
     return batch;

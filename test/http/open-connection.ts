@@ -29,7 +29,7 @@ export const LIMITS: Config['limits'] = {
 export interface ConnectionSetup extends HubSetup {
   readonly channels?: readonly string[];
   readonly sse?: Partial<Config['sse']>;
-  readonly cursor?: Parameters<typeof openStream>[2]['cursor'];
+  readonly cursor?: Parameters<typeof openStream>[3]['cursor'];
   readonly identity?: Identity;
 }
 
@@ -64,8 +64,7 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
   const res = new FakeResponse();
   const connection = new Connection(res.asResponse, { address: '192.0.2.1', identity }, context);
   res.handle(() =>
-    openStream(connection, res.asResponse, {
-      ...context,
+    openStream(connection, res.asResponse, context, {
       destinations: channels.map(destination),
       cursor,
       headers: [],
