@@ -51,7 +51,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
   for (const route of router.routes) metrics.route(route.name);
   const source = new CoreSource({ clock, wheel, log, metrics, maxEventBytes: config.limits.eventBytes });
   const listeners: NatsListener[] = [source];
-  const nats = new NatsLink({ config: config.nats, log, metrics, listeners });
+  const nats = new NatsLink({ config: config.nats, clock, log, metrics, listeners });
   const hub = new Hub({
     clock,
     wheel,

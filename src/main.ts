@@ -146,6 +146,8 @@ function readArguments(argv: string[]) {
 /** Runs until a signal, drains, and gives the exit status. */
 async function serve(file: string): Promise<number> {
   const { config, notices } = readConfig(file);
+  // EPIPE: whoever read the log has gone. The streams have not.
+  process.stdout.on('error', () => undefined);
   const log = createLog(config.log, process.stdout);
   for (const { line, column, path, message } of notices) log.warn({ line, column, key: path }, message);
   const signalled = firstSignal(log);

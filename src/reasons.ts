@@ -16,6 +16,7 @@ export const GAP_REASONS = {
   disconnected: 'The connection to NATS was lost and is back; what was published meanwhile is gone.',
   unavailable: 'NATS does not permit the subject; the bridge keeps trying.',
   available: 'The subject is permitted again; what was published meanwhile is gone.',
+  error: 'A message could not be mapped and was dropped; the log has why.',
   'too-large': 'A message over `limits.event` was dropped.',
 } as const;
 

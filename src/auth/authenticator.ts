@@ -132,6 +132,10 @@ export class Authenticator {
     const silent = answers.find(({ answer }) => answer === 'unavailable');
     if (silent !== undefined)
       return { refused: 'AUTH_UNAVAILABLE', channel: silent.channel, badToken: false };
+    // Revoked while the answers were awaited: the stream was not open yet, so the revocation did not end it.
+    const { identity } = permit;
+    if (identity !== undefined && this.#options.revocations.isRevoked(identity))
+      return { refused: 'TOKEN_REVOKED', badToken: true };
     return permit;
   }
 

@@ -32,11 +32,10 @@ export async function signToken(issuers: readonly JwtIssuerOptions[], options: S
         : `auth.jwt has no issuer ${options.issuer}; it has ${issuers.map((entry) => entry.issuer ?? '(one without a name)').join(', ')}`,
     );
   }
-  const { key, kid } = signingKey(issuer, options.privateKeyFile);
+  const { key, kid, algorithms } = signingKey(issuer, options.privateKeyFile);
   const publicHalf = key.type === 'private' ? createPublicKey(key) : key;
-  const alg = issuer.algorithms.find((name) => fits(publicHalf, name));
-  if (alg === undefined)
-    throw unsignable(`the key fits none of the algorithms ${issuer.algorithms.join(', ')}`);
+  const alg = algorithms.find((name) => fits(publicHalf, name));
+  if (alg === undefined) throw unsignable(`the key fits none of the algorithms ${algorithms.join(', ')}`);
   const { nowS, lifetimeS, claims } = options;
   const payload: JWTPayload = {
     ...(issuer.issuer !== undefined && { iss: issuer.issuer }),
@@ -53,20 +52,28 @@ export async function signToken(issuers: readonly JwtIssuerOptions[], options: S
   return new SignJWT(payload).setProtectedHeader(header).sign(key);
 }
 
-function signingKey(
-  { keys }: JwtIssuerOptions,
-  file: string | undefined,
-): { key: KeyObject; kid?: string | undefined } {
+interface SigningKey {
+  readonly key: KeyObject;
+  readonly kid?: string | undefined;
+  /** Those that a token by this key may have. */
+  readonly algorithms: readonly string[];
+}
+
+function signingKey({ keys, algorithms }: JwtIssuerOptions, file: string | undefined): SigningKey {
   if (file !== undefined) {
     try {
-      return { key: createPrivateKey(readFileSync(file)), kid: keys[0]?.kid };
+      // No kid: which of the public keys is its other half is not known here, and without one every key is tried.
+      return { key: createPrivateKey(readFileSync(file)), algorithms };
     } catch (cause) {
       throw unsignable(`${file} holds no private key in PEM that can be read`, cause);
     }
   }
   for (const options of keys) {
     const secret = secretOf(options);
-    if (secret !== undefined) return { key: createSecretKey(Buffer.from(secret.trim())), kid: options.kid };
+    if (secret === undefined) continue;
+    const { kid, algorithm } = options;
+    const key = createSecretKey(Buffer.from(secret.trim()));
+    return { key, kid, algorithms: algorithm === undefined ? algorithms : [algorithm] };
   }
   throw unsignable(
     'the config holds public keys only, which cannot sign: name the private one with --key FILE',

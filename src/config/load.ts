@@ -14,7 +14,6 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
-import { discloseLines } from './broken.ts';
 import { type Disclosure, discloseTree } from './disclosure.ts';
 import { type Environment, expand } from './environment.ts';
 import { noticesOf } from './notices.ts';
@@ -88,9 +87,10 @@ export function loadConfig(file: string): Config {
 export function parseConfig(text: string, file: string, env: Environment): LoadedConfig {
   const reading = begin(text, env);
   const root = readTree(reading);
-  const report = (faults: readonly Fault[], disclosure: Disclosure) =>
+  const report = (faults: readonly Fault[], disclosure?: Disclosure) =>
     toProblems(faults, file, reading.lines, disclosure);
-  const complaints = report(reading.complaints, discloseLines(text));
+  // No line is shown: where the syntax is broken nobody knows which text belongs to a secret.
+  const complaints = report(reading.complaints);
   if (root === undefined) throw new ConfigError('CONFIG_INVALID', inOrder(complaints));
   const { accepted, findings } = validate(toPlain(root, outline), resolve(dirname(file)));
   const disclosure = discloseTree(text, root, reading.discarded);
@@ -110,13 +110,14 @@ function toProblems(
   faults: readonly Fault[],
   file: string,
   lines: LineCounter,
-  disclosure: Disclosure,
+  disclosure: Disclosure | undefined,
 ): ConfigProblem[] {
   const problems = new Map<string, ConfigProblem>();
   for (const { offset, path, message } of faults) {
     const { line, col: column } = lines.linePos(offset);
-    const excerpt = disclosure.excerpt(offset);
-    problems.set(`${offset} ${message}`, { file, line, column, path, message, excerpt });
+    const excerpt = disclosure?.excerpt(offset);
+    const shown = excerpt === undefined ? {} : { excerpt };
+    problems.set(`${offset} ${message}`, { file, line, column, path, message, ...shown });
   }
   return [...problems.values()];
 }

@@ -13,7 +13,8 @@ export const nats = section('The NATS servers and how to log in to them.', {
         form: 'text',
         type: 'URL',
         json: { type: 'string', pattern: '^(nats|tls)://[^@/]+/?$' },
-        expected: 'a server URL like nats://127.0.0.1:4222 or tls://nats.example.com:4222',
+        expected:
+          'a server URL like nats://127.0.0.1:4222 or tls://nats.example.com:4222, without credentials (they go under nats.auth)',
         read: parseNatsServer,
       },
       {

@@ -36,7 +36,8 @@ export function checkRoutes(settings: Settings, judgement: Judgement): Finding[]
   return findings;
 }
 
-function checkName(name: string): Finding[] {
+/** Whether a route may be called so. */
+export function checkName(name: string): Finding[] {
   if (new RegExp(ROUTE_NAME_PATTERN).test(name)) return [];
   const message = 'is no name for a route: use 1 to 64 of a to z, 0 to 9, _ and -, a letter first';
   return [{ path: ['channels', name], at: 'key', message }];

@@ -8,14 +8,14 @@ export const ROUTE_NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
 const route = section('One route: which channels browsers may ask for, and the subject that feeds each.', {
   channel: text({
     type: 'channel template',
-    expected: 'a channel template like prices.{symbol}',
+    expected: 'a channel template like prices.{symbol}, in quotes where it begins with {',
     required: 'the channel template, like prices.{symbol}',
     description:
       'The channel names of this route: 1 to 256 of `A-Z a-z 0-9 _ . : ~ -`, where `{name}` stands for one value without dots. No channel name may match two routes.',
   }),
   subject: text({
     type: 'subject template',
-    expected: 'a subject template like market.prices.{symbol}',
+    expected: 'a subject template like market.prices.{symbol}, in quotes where it begins with {',
     required: 'the subject template, like market.prices.{symbol}',
     description:
       'The NATS subject that feeds such a channel. Holds every `{name}` of the channel, each as a whole token; `*` takes any token, a last `>` any rest.',
@@ -23,7 +23,7 @@ const route = section('One route: which channels browsers may ask for, and the s
   access,
   event: text({
     type: 'event template',
-    expected: 'an event name or template like price or {symbol}-tick',
+    expected: 'an event name or template like price or "{symbol}-tick", in quotes where it begins with {',
     description:
       'The event name for messages that bring none in an `Sse-Event` header; without it `message`. May hold `{channel}`, `{subject}`, `{header.NAME}` and the `{name}`s of the channel; a header that the message lacks is empty text.',
     example: 'price',

@@ -256,7 +256,7 @@ const limits = section('What one process takes on before it refuses, closes or d
     min: '1KiB',
     max: '1GiB',
     description:
-      'Bytes that may wait for one slow reader before it is closed. Raise it for bursts of large events; multiply by the readers that may be slow at once.',
+      'Bytes that may wait for one slow reader, on top of the events of the moment in which it fell behind, before it is closed. Raise it for bursts of large events.',
   }).prefault('256KiB'),
   stalled: duration({
     min: '100ms',

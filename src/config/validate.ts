@@ -3,6 +3,7 @@ import { checkFiles, type NamedFiles } from './files.ts';
 import { type Finding, judge } from './findings.ts';
 import type { ValueIssueParams } from './keys.ts';
 import { formatPath, lookUp, type Outline, type Path, walk } from './outline.ts';
+import { checkName } from './route-rules.ts';
 import { checkRules } from './rules.ts';
 import { configSchema, type Settings } from './schema.ts';
 import { closest } from './spelling.ts';
@@ -30,6 +31,9 @@ export function validate(plain: unknown, folder: string): Validation {
   );
   const result = everyRule.safeParse(plain);
   if (!result.success) findings.unshift(...result.error.issues.flatMap(toFindings));
+  // zod leaves this key out of a record without a word.
+  if (isRecord(plain) && isRecord(plain.channels) && Object.hasOwn(plain.channels, '__proto__'))
+    findings.push(...checkName('__proto__'));
   if (result.success && findings.length === 0)
     return { accepted: { settings: result.data, files }, findings };
   return { findings };
@@ -97,4 +101,8 @@ function elsewhere(name: string, known: readonly string[]): string {
 
 function pathOf(path: readonly PropertyKey[] | undefined): Path {
   return (path ?? []).map((step) => (typeof step === 'number' ? step : String(step)));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

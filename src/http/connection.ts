@@ -60,9 +60,16 @@ export class Connection implements Subscriber, Due {
   readonly #endReason: CloseReason;
   #lastWriteMs: number;
   #open = true;
+  /** Whether the client was told what it is on; before, it is given nothing. */
+  #greeted = false;
   /** Chunks that wait while the reader is behind; absent while it keeps up. */
   #waiting: Uint8Array[] | undefined;
   #waitingBytes = 0;
+  /**
+   * Those of them that are left of the turn in which the reader fell behind. They do not count against the limit: one
+   * event larger than it must not cost a reader its stream who would have taken it a moment later.
+   */
+  #excusedBytes = 0;
   #behindSinceMs = 0;
   #listensForWritable = false;
   /** Why the stream ends once what waits has been written. */
@@ -91,15 +98,27 @@ export class Connection implements Subscriber, Due {
   }
 
   /** Starts the timers. The head and first bytes have been written. */
-  begin(): void {
+  begin({ greeted }: { readonly greeted: boolean }): void {
+    this.#greeted = greeted;
     this.#schedule(this.#context.clock.now());
   }
 
+  /** Makes what is delivered from here on follow `greeting`, which is made of that moment. */
+  greet(greeting: () => string): void {
+    if (!this.#open || this.#farewell !== undefined) return;
+    // What waits from this turn was published before.
+    this.#context.hub.flush();
+    const chunks = [Buffer.from(greeting())];
+    this.#greeted = true;
+    if (this.#waiting === undefined) this.#write(chunks);
+    else this.#wait(chunks);
+  }
+
   deliver(batch: Batch): void {
-    if (!this.#open) return;
+    if (!this.#open || !this.#greeted) return;
     if (this.#waiting === undefined) this.#write(batch.chunks);
     else this.#wait(batch.chunks);
-    if (this.#waitingBytes > this.#context.limits.pendingBytes) this.abort('slow');
+    if (this.#waitingBytes - this.#excusedBytes > this.#context.limits.pendingBytes) this.abort('slow');
   }
 
   /** Ends the stream in good order: what waits, `retry:`, `sidestream.close`. `retryMs` as given, else jittered. */
@@ -188,6 +207,7 @@ export class Connection implements Subscriber, Due {
     }
     wheel.schedule(this.#timer, Math.min(limits.stalledMs, REWIND_MS));
     this.#wait(rest);
+    this.#excusedBytes = this.#waitingBytes;
   }
 
   #wait(chunks: readonly Uint8Array[]): void {
@@ -234,6 +254,7 @@ export class Connection implements Subscriber, Due {
     for (const { length } of chunks) {
       const counted = Math.min(length, this.#waitingBytes);
       this.#waitingBytes -= counted;
+      this.#excusedBytes = Math.max(0, this.#excusedBytes - counted);
       this.#context.metrics.pendingBytes -= counted;
     }
   }
@@ -243,6 +264,7 @@ export class Connection implements Subscriber, Due {
     this.#context.metrics.slowConnections -= 1;
     this.#context.metrics.pendingBytes -= this.#waitingBytes;
     this.#waitingBytes = 0;
+    this.#excusedBytes = 0;
     this.#waiting = undefined;
     this.#schedule(this.#context.clock.now());
   }

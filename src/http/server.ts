@@ -265,8 +265,11 @@ export class Server {
       if (outcome.badToken) this.#failures.failed(address);
       return outcome;
     }
-    const { hub, config } = this.#options;
+    const { hub, config, clock } = this.#options;
     const { identity, destinations } = outcome;
+    // Its stream would end at once: a token that only the clock tolerance still lets pass would be opened, ended and
+    // brought back until that too is over.
+    if ((identity?.expiresAtMs ?? Infinity) <= clock.wall()) return { refused: 'TOKEN_EXPIRED' };
     if (this.#draining) return { refused: 'DRAINING' };
     if (destinations.length === 0) {
       return { refused: identity === undefined ? 'TOKEN_MISSING' : 'CHANNELS_MISSING' };

@@ -55,34 +55,58 @@ export interface StreamOptions {
   readonly headers: readonly (readonly [string, string])[];
 }
 
-/** Writes the head and the first bytes, and puts the connection on its channels. DESIGN 2.2. */
+/**
+ * Puts the connection on its channels, and writes the head and the first bytes. DESIGN 2.2.
+ *
+ * `sidestream.open` says "from now on", so it waits until each channel's feed is in place: the first to join a channel
+ * gets it one round trip to NATS later than its head and `retry:`, which go out at once for the proxies' sake.
+ */
 export function openStream(
   connection: Connection,
   res: HttpResponse,
-  { hub, metrics, retry, sse }: StreamContext,
+  context: StreamContext,
   { destinations, cursor, headers }: StreamOptions,
 ): void {
+  const { hub, metrics, retry } = context;
   res.onAborted(() => connection.onAborted());
-  const opened: { channel: string; resume: Verdict; replayed: number }[] = [];
-  for (const destination of destinations) {
-    const channel = hub.subscribe(connection, destination);
-    connection.channels.push(channel);
-    const resume = hub.verdict(channel, cursor);
-    metrics.resumed(resume);
-    opened.push({ channel: channel.name, resume, replayed: 0 });
+  for (const destination of destinations) connection.channels.push(hub.subscribe(connection, destination));
+  const greet = () => greeting(connection, context, cursor);
+  const opening = connection.channels.filter((channel) => channel.opening);
+  const first = retryLine(retry.next()) + (opening.length === 0 ? greet() : '');
+  writeHead(res, headers);
+  res.write(first);
+  metrics.sentBytes += first.length;
+  connection.begin({ greeted: opening.length === 0 });
+  let left = opening.length;
+  for (const channel of opening) {
+    channel.whenSettled(() => {
+      left -= 1;
+      if (left === 0) connection.greet(greet);
+    });
   }
-  let first = retryLine(retry.next());
-  if (sse.control) {
-    first += encodeControl('sidestream.open', { connection: connection.id, channels: opened }, hub.cursor);
-    for (const channel of connection.channels)
-      if (channel.unavailable) first += hub.gapEvent(channel, 'unavailable');
-  } else first += '\n';
+}
+
+function writeHead(res: HttpResponse, headers: StreamOptions['headers']): void {
   res.writeStatus('200 OK');
   for (const [name, value] of STREAM_HEADERS) res.writeHeader(name, value);
   for (const [name, value] of headers) res.writeHeader(name, value);
   // Whoever is told to come back must come by a new connection, or a load balancer has no say in where to.
   res.writeHeader('Connection', 'close');
-  res.write(first);
-  metrics.sentBytes += first.length;
-  connection.begin();
+}
+
+/** `sidestream.open`, and what must be said of channels that cannot be fed. */
+function greeting(
+  { id, channels }: Connection,
+  { hub, metrics, sse }: StreamContext,
+  cursor: StreamOptions['cursor'],
+): string {
+  const opened = channels.map((channel): { channel: string; resume: Verdict; replayed: number } => {
+    const resume = hub.verdict(channel, cursor);
+    metrics.resumed(resume);
+    return { channel: channel.name, resume, replayed: 0 };
+  });
+  if (!sse.control) return '\n';
+  const unavailable = channels.filter((channel) => channel.unavailable);
+  const gaps = unavailable.map((channel) => hub.gapEvent(channel, 'unavailable'));
+  return encodeControl('sidestream.open', { connection: id, channels: opened }, hub.cursor) + gaps.join('');
 }

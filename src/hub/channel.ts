@@ -10,6 +10,7 @@ import type { Subscriber } from './subscriber.ts';
 export interface ChannelOwner {
   publish(channel: Channel, publication: Publication): void;
   gap(channel: Channel, reason: GapReason): void;
+  settled(channel: Channel): void;
   vacated(channel: Channel): void;
 }
 
@@ -28,6 +29,9 @@ export class Channel implements Sink {
   lastOffset = 0;
   /** From this offset of the log on, nothing of this channel was missed. */
   intactSince: number;
+  /** Until the source has settled: who joins has nothing to be told yet. */
+  opening = true;
+  #waiting: (() => void)[] = [];
   /** Set while the source has said `unavailable` and not yet that it is available again. */
   unavailable = false;
   readonly #owner: ChannelOwner;
@@ -51,6 +55,21 @@ export class Channel implements Sink {
 
   gap(reason: GapReason): void {
     this.#owner.gap(this, reason);
+  }
+
+  settled(): void {
+    if (!this.opening) return;
+    this.opening = false;
+    this.#owner.settled(this);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const callback of waiting) callback();
+  }
+
+  /** Calls back when the channel is no longer {@link opening}. */
+  whenSettled(callback: () => void): void {
+    if (this.opening) this.#waiting.push(callback);
+    else callback();
   }
 
   linger(wheel: TimerWheel): void {

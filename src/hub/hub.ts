@@ -124,6 +124,12 @@ export class Hub implements ChannelOwner {
     return encodeControl('sidestream.gap', { channel: channel.name, reason }, this.cursor);
   }
 
+  settled(channel: Channel): void {
+    // Nobody knows what was published while the channel was not fed: no cursor from before covers it.
+    this.#offset += 1;
+    channel.intactSince = this.#offset;
+  }
+
   vacated(channel: Channel): void {
     if (channel.subscribers.size > 0) return;
     channel.stay(this.#options.wheel);

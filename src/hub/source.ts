@@ -9,11 +9,16 @@ export interface Publication {
   readonly data: Uint8Array | string;
 }
 
-/** Where a source puts what it has for one channel. Neither call throws. */
+/** Where a source puts what it has for one channel. No call throws. */
 export interface Sink {
   publish(publication: Publication): void;
   /** Publications were missed and cannot be had. */
   gap(reason: GapReason): void;
+  /**
+   * Said once, perhaps from within `open`: the feed is in place, so that what is published from now on arrives; or it is
+   * known that it is not, which a `gap` says now or when it is over.
+   */
+  settled(): void;
 }
 
 /** What feeds channels: the hub opens it when a channel gets its first subscriber. */

@@ -5,8 +5,11 @@ export interface Frame {
   readonly bytes: Uint8Array;
 }
 
-/** Frames are joined into one write up to this many bytes; copying a larger one costs more than a second write. */
-const JOIN_BYTES = 64 * 1024;
+/**
+ * Largest chunk: frames are joined up to it (copying more costs more than a second write), and a larger frame is cut
+ * into slices of it, since what the kernel does not take of a chunk is copied into a buffer that nobody bounds.
+ */
+const CHUNK_BYTES = 64 * 1024;
 
 /** What one connection is to be sent in one turn: the frames, and the same bytes as few chunks. */
 export interface Batch {
@@ -17,20 +20,20 @@ export interface Batch {
 /** Joins frames, in the order given, once for all who receive them. */
 export function makeBatch(frames: readonly Frame[]): Batch {
   const [only] = frames;
-  if (frames.length === 1 && only !== undefined) return { frames, chunks: [only.bytes] };
+  if (frames.length === 1 && only !== undefined) return { frames, chunks: slices(only.bytes) };
   const chunks: Uint8Array[] = [];
   let gathered: Uint8Array[] = [];
   let size = 0;
   for (const { bytes } of frames) {
-    if (gathered.length > 0 && size + bytes.length > JOIN_BYTES) {
-      chunks.push(join(gathered, size));
+    if (gathered.length > 0 && size + bytes.length > CHUNK_BYTES) {
+      chunks.push(...slices(join(gathered, size)));
       gathered = [];
       size = 0;
     }
     gathered.push(bytes);
     size += bytes.length;
   }
-  if (gathered.length > 0) chunks.push(join(gathered, size));
+  if (gathered.length > 0) chunks.push(...slices(join(gathered, size)));
   return { frames, chunks };
 }
 
@@ -38,6 +41,13 @@ export function makeBatch(frames: readonly Frame[]): Batch {
 export function mergeBatches(batches: readonly Batch[]): Batch {
   const frames = batches.flatMap((batch) => batch.frames);
   return makeBatch(frames.sort((a, b) => a.sequence - b.sequence));
+}
+
+function slices(bytes: Uint8Array): Uint8Array[] {
+  if (bytes.length <= CHUNK_BYTES) return [bytes];
+  const cut: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) cut.push(bytes.subarray(at, at + CHUNK_BYTES));
+  return cut;
 }
 
 function join(pieces: readonly Uint8Array[], size: number): Uint8Array {

@@ -28,6 +28,9 @@ export class CoreSource implements Source, NatsListener {
   readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
   #connection: NatsConnection | undefined;
   #interrupted = true;
+  /** Asked for, and not known yet to be in place. */
+  readonly #unconfirmed = new Set<Feed>();
+  #confirmScheduled = false;
 
   constructor(options: CoreSourceOptions) {
     this.#options = options;
@@ -37,8 +40,11 @@ export class CoreSource implements Source, NatsListener {
     return this.#interrupted;
   }
 
+  /** Subjects that are subscribed to, as far as is known. */
   get subscriptionCount(): number {
-    return this.#feeds.size;
+    let count = 0;
+    for (const feed of this.#feeds.values()) if (feed.subscription !== undefined) count += 1;
+    return count;
   }
 
   open(destination: Destination, sink: Sink): Upstream {
@@ -55,6 +61,8 @@ export class CoreSource implements Source, NatsListener {
       this.#feeds.set(subject, feed);
       this.#subscribe(feed);
     } else if (known.denied) sink.gap('unavailable');
+    // Without a connection the feed is in place when there is one, and then a gap is said.
+    if (this.#interrupted || feed.confirmed || feed.denied) sink.settled();
     return { close: () => this.#close(feed, outlet) };
   }
 
@@ -74,6 +82,14 @@ export class CoreSource implements Source, NatsListener {
 
   disconnected(): void {
     this.#interrupted = true;
+    for (const feed of this.#unconfirmed) this.#settle(feed);
+    this.#unconfirmed.clear();
+  }
+
+  refused(error: Error): void {
+    // The server names no subject here. What it refused is among those that were asked for since the last answer.
+    if (!/maximum subscriptions/i.test(error.message)) return;
+    for (const feed of [...this.#unconfirmed]) this.#denied(feed, error);
   }
 
   reconnected(): void {
@@ -95,6 +111,7 @@ export class CoreSource implements Source, NatsListener {
         this.#pass(outlet, message);
       } catch (cause) {
         outlet.metrics.dropped.error += 1;
+        outlet.sink.gap('error');
         this.#complain(
           'error',
           outlet,
@@ -107,23 +124,8 @@ export class CoreSource implements Source, NatsListener {
 
   /** Asks NATS once more for a subject that it refused. */
   retry(feed: Feed): void {
-    const connection = this.#connection;
-    if (connection === undefined || this.#feeds.get(feed.subject) !== feed) return;
+    if (this.#connection === undefined || this.#feeds.get(feed.subject) !== feed) return;
     this.#subscribe(feed);
-    const asked = feed.subscription;
-    // NATS answers a SUB only when it refuses; the answer to a PING sent after it tells that it did not.
-    connection.flush().then(
-      () => {
-        if (asked === undefined || feed.subscription !== asked || asked.isClosed()) return;
-        feed.denied = false;
-        feed.retryMs = DENIED_RETRY_MS[0];
-        this.#options.log.info({ subject: feed.subject }, 'NATS permits the subject again');
-        this.#gap(feed, 'available');
-      },
-      () => {
-        // ClosedConnectionError or a time-out: `connected` or `reconnected` will ask again.
-      },
-    );
   }
 
   #pass(outlet: Outlet, message: Message): void {
@@ -154,24 +156,78 @@ export class CoreSource implements Source, NatsListener {
       feed.subscription = connection.subscribe(feed.subject, {
         callback: (error, message) => this.message(feed, error, message),
       });
+      feed.confirmed = false;
+      this.#unconfirmed.add(feed);
+      this.#confirmSoon();
     } catch (cause) {
       // ClosedConnectionError between two connections, or a subject the client does not take.
       this.#denied(feed, cause instanceof Error ? cause : new Error(String(cause)));
     }
   }
 
+  // NATS answers a SUB only when it refuses; the answer to a PING sent after it tells that it did not. One PING serves
+  // all that were asked for in a turn.
+  #confirmSoon(): void {
+    if (this.#confirmScheduled) return;
+    this.#confirmScheduled = true;
+    setImmediate(() => {
+      this.#confirmScheduled = false;
+      const asked = [...this.#unconfirmed].map((feed) => ({ feed, subscription: feed.subscription }));
+      this.#connection?.flush().then(
+        // A turn later: errors that came before the PONG reach us by a longer way.
+        () => setImmediate(() => this.#confirm(asked)),
+        () => {
+          // ClosedConnectionError: `disconnected` has settled them, and the next connection asks again.
+        },
+      );
+    });
+  }
+
+  #confirm(asked: readonly { feed: Feed; subscription: Subscription | undefined }[]): void {
+    for (const { feed, subscription } of asked) {
+      if (subscription === undefined || feed.subscription !== subscription || subscription.isClosed())
+        continue;
+      if (!this.#unconfirmed.delete(feed)) continue;
+      feed.confirmed = true;
+      if (feed.denied) this.#permitted(feed);
+      this.#settle(feed);
+    }
+  }
+
+  #permitted(feed: Feed): void {
+    feed.denied = false;
+    feed.retryMs = DENIED_RETRY_MS[0];
+    this.#options.log.info({ subject: feed.subject }, 'NATS permits the subject again');
+    this.#gap(feed, 'available');
+  }
+
+  #settle(feed: Feed): void {
+    for (const { sink } of feed.outlets) sink.settled();
+  }
+
   #denied(feed: Feed, error: Error): void {
-    const { log, wheel } = this.#options;
+    const { wheel } = this.#options;
+    feed.subscription?.unsubscribe();
     feed.subscription = undefined;
+    feed.confirmed = false;
+    this.#unconfirmed.delete(feed);
     wheel.schedule(feed.timer, feed.retryMs);
     feed.retryMs = Math.min(feed.retryMs * 2, DENIED_RETRY_MS[1]);
     if (feed.denied) return;
     feed.denied = true;
-    log.error(
-      { subject: feed.subject, error: error.message },
-      'NATS refuses the subject; its channels are unavailable',
-    );
+    const [outlet] = feed.outlets;
+    if (outlet !== undefined) {
+      const fields = { subject: feed.subject, error: error.message };
+      this.#complain(
+        'denied',
+        outlet,
+        fields,
+        'NATS refuses the subject; its channels are unavailable',
+        'error',
+      );
+    }
     this.#gap(feed, 'unavailable');
+    this.#settle(feed);
   }
 
   #gap(feed: Feed, reason: 'disconnected' | 'unavailable' | 'available'): void {
@@ -183,16 +239,23 @@ export class CoreSource implements Source, NatsListener {
     if (index >= 0) feed.outlets.splice(index, 1);
     if (feed.outlets.length > 0) return;
     this.#options.wheel.cancel(feed.timer);
+    this.#unconfirmed.delete(feed);
     this.#feeds.delete(feed.subject);
     feed.subscription?.unsubscribe();
     feed.subscription = undefined;
   }
 
-  #complain(kind: string, { destination }: Outlet, fields: Record<string, unknown>, text: string): void {
+  #complain(
+    kind: string,
+    { destination }: Outlet,
+    fields: Record<string, unknown>,
+    text: string,
+    level: 'warn' | 'error' = 'warn',
+  ): void {
     const { log, clock } = this.#options;
     const route = destination.route.name;
     const heldBack = this.#throttle.pass(`${kind} ${route}`, clock.now());
-    if (heldBack !== undefined) log.warn({ route, ...fields, heldBack }, text);
+    if (heldBack !== undefined) log[level]({ route, ...fields, heldBack }, text);
   }
 }
 
@@ -209,6 +272,8 @@ class Feed {
   readonly outlets: Outlet[] = [];
   readonly timer: Timer;
   subscription: Subscription | undefined;
+  /** Whether NATS is known to have the subscription. */
+  confirmed = false;
   denied = false;
   retryMs: number = DENIED_RETRY_MS[0];
 

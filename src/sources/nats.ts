@@ -8,9 +8,10 @@ import {
   nkeyAuthenticator,
   type Status,
 } from '@nats-io/transport-node';
+import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import { SidestreamError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, Throttle } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 
 /** What follows the connection to NATS. */
@@ -19,11 +20,17 @@ export interface NatsListener {
   connected(connection: NatsConnection): void;
   /** The connection was lost; what is published from now on is missed. */
   disconnected?(): void;
+  /** The server reported an error that concerns no one subscription that it names. */
+  refused?(error: Error): void;
   /** The connection was lost and is back; the client has restored the subscriptions, what was published meanwhile is gone. */
   reconnected(): void;
 }
 
+/** A kind of error that the server reports is logged at most this often. */
+const REPORT_INTERVAL_MS = 10_000;
+
 export interface NatsLinkOptions {
+  readonly clock: Clock;
   readonly config: Config['nats'];
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -40,6 +47,7 @@ const RECONNECT_JITTER_MS = 1000;
 export class NatsLink {
   readonly #options: NatsLinkOptions;
   readonly #connectionOptions: ConnectionOptions;
+  readonly #throttle = new Throttle(REPORT_INTERVAL_MS);
   readonly #stopped = new AbortController();
   /** One for all attempts: each would leave a listener behind otherwise. */
   readonly #aborted = new Promise<undefined>((resolve) => {
@@ -159,7 +167,8 @@ export class NatsLink {
         return;
       case 'error':
         metrics.natsError(status.error.name);
-        log.warn({ error: message(status.error) }, 'NATS reported an error');
+        this.#report(status.error);
+        for (const listener of listeners) listener.refused?.(status.error);
         return;
       case 'staleConnection':
         log.warn('NATS does not answer pings');
@@ -167,6 +176,13 @@ export class NatsLink {
       default:
         log.debug({ status: status.type }, 'NATS status');
     }
+  }
+
+  // A browser picks the channel, and so the subject that NATS may refuse: it must not fill the log.
+  #report(error: Error): void {
+    const { log, clock } = this.#options;
+    const heldBack = this.#throttle.pass(error.name, clock.now());
+    if (heldBack !== undefined) log.warn({ error: error.message, heldBack }, 'NATS reported an error');
   }
 
   get #servers(): string[] {

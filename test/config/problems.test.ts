@@ -121,6 +121,15 @@ ${ROUTE}http:
 });
 
 describe('a route', () => {
+  it('is not dropped in silence, whatever it is called', () => {
+    const messages = problemsAtMarks(
+      'channels:\n  a: { channel: a, subject: a, access: public }\n  ▶__proto__: { channel: b, subject: b }\n',
+    );
+    expect(messages).toEqual([
+      'channels.__proto__: is no name for a route: use 1 to 64 of a to z, 0 to 9, _ and -, a letter first',
+    ]);
+  });
+
   it('without access, channel or subject is told each that is missing, and its other keys are still checked', () => {
     const messages = problemsAtMarks(
       'channels:\n  ▶▶▶a: { linger: ▶60 }\n  b: { channel: b, subject: b, ▶access: }\n',

@@ -126,6 +126,15 @@ describe('a secret is never shown', () => {
     expect(output).not.toContain(SECRET);
   });
 
+  it.each([`nats: { auth: { user:   : "${SECRET}" } }`, `nats:\n  auth:\n    password: "${SECRET}\n`])(
+    'in broken syntax, where no line is shown at all: %j',
+    (text) => {
+      const output = shown(`${text}\n${ROUTE}`);
+      expect(output).toContain('config.yaml:');
+      expect(output).not.toContain(SECRET);
+    },
+  );
+
   it('whatever happens to the file', () => {
     const text = `nats:
   servers: ["nats://me:${SECRET}@nats:4222"]

@@ -40,6 +40,11 @@ export class WatchingPage {
     await this.#page.evaluate(`watch(...${given})`);
   }
 
+  /** Has the page's own server set the cookie `session`. Cookies know hosts and no ports: every server here is sent it. */
+  async logIn(): Promise<void> {
+    await this.#page.evaluate("fetch('/login', { method: 'POST' }).then(() => undefined)");
+  }
+
   /** Waits until an expression in the page is true. */
   async until(expression: string): Promise<void> {
     await this.#page.waitForFunction(expression, undefined, { timeout: 20_000 });
@@ -63,10 +68,17 @@ export class WatchingPage {
   }
 }
 
-/** Serves the page from an origin of its own and opens it; both are gone when the test is over. */
-export async function openPage(browser: Browser): Promise<WatchingPage> {
-  const server = createServer((_, response) => {
-    response.writeHead(200, { 'Content-Type': 'text/html' }).end(HTML);
+/**
+ * Serves the page from an origin of its own and opens it; both are gone when the test is over. `login` gives the token that
+ * {@link WatchingPage.logIn} is answered with.
+ */
+export async function openPage(browser: Browser, login = async () => ''): Promise<WatchingPage> {
+  const server = createServer(async ({ url }, response) => {
+    if (url === '/login') {
+      response
+        .writeHead(204, { 'Set-Cookie': `session=${await login()}; Path=/; HttpOnly; SameSite=Lax` })
+        .end();
+    } else response.writeHead(200, { 'Content-Type': 'text/html' }).end(HTML);
   });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);

@@ -115,6 +115,20 @@ describe('a reader that is behind', () => {
     expect([metrics.pendingBytes, metrics.slowConnections, hub.subscriberCount('a')]).toEqual([0, 0, 0]);
   });
 
+  it('is not cut off for one event larger than limits.pending, but for what comes on top of it', () => {
+    const { connection, res, send, read, endings } = openConnection();
+    const chunks = Array.from({ length: 5 }, () => encodeEvent({ data: 'x'.repeat(PENDING_BYTES) }));
+    res.answer(false);
+    connection.deliver({ frames: [], chunks });
+    send('a', 'y'.repeat(PENDING_BYTES / 2));
+    expect(connection.isOpen).toBe(true);
+    res.answer(true, false);
+    res.becomeWritable();
+    send('a', 'z'.repeat(PENDING_BYTES));
+    expect(endings).toEqual(['slow']);
+    expect(read().events.filter(({ data }) => data.startsWith('x'))).toHaveLength(3);
+  });
+
   it('is not cut off while no more than limits.pending waits', () => {
     const { send, res, connection, metrics } = openConnection();
     res.answer(false);

@@ -19,6 +19,7 @@ export class FakeSource implements Source {
   readonly #sinks = new Map<string, Sink>();
 
   open(destination: Destination, sink: Sink): Upstream {
+    sink.settled();
     const { channel } = destination;
     if (this.#sinks.has(channel)) throw new Error(`${channel} is opened twice`);
     this.#sinks.set(channel, sink);

@@ -166,6 +166,11 @@ describe('while connected', () => {
     await client.ended();
   });
 
+  it('no stream is given that would end at once, for a token that only the clock tolerance lets pass', async () => {
+    const { answer } = await setUp();
+    expect(await answer('/events/members', bearer(token({ exp: now() - 1 })))).toBe('401 TOKEN_EXPIRED');
+  });
+
   it('a user has no more streams than the limit, and other users are not hindered', async () => {
     const { bridge, answer } = await setUp({ limits: { connectionsPerUser: 2 } });
     const first = await bridge.stream('/events/members', bearer(token()));

@@ -67,6 +67,11 @@ class Notes implements Sink {
   gap(reason: string): void {
     this.taken.push(`gap ${reason}`);
   }
+  /** Whether the source said that it is known how the channel is fed. */
+  isSettled = false;
+  settled(): void {
+    this.isSettled = true;
+  }
 }
 
 function setUp(maxEventBytes = 10) {
@@ -93,8 +98,8 @@ function setUp(maxEventBytes = 10) {
   const pass = async (ms: number) => {
     clock.advance(ms);
     wheel.advance();
-    // What `flush` promised has its say.
-    await new Promise((resolve) => setImmediate(resolve));
+    // The end of the turn asks NATS; what `flush` promised has its say a turn later.
+    for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   };
   return { source, metrics, logged, open, pass };
 }

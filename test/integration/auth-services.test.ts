@@ -1,0 +1,232 @@
+import type { Msg } from '@nats-io/transport-node';
+import { describe, expect, it } from 'vitest';
+import { type Respond, startBackend } from '../auth/backend.ts';
+import { answerJson, startIntrospection } from '../auth/introspection-server.ts';
+import { startJwksServer } from '../auth/jwks-server.ts';
+import { NOW_S, signer, token } from '../auth/tokens.ts';
+import { type StreamOptions, startBridge } from '../support/bridge.ts';
+import { ManualClock } from '../support/clock.ts';
+import { startNats } from '../support/nats-server.ts';
+import { poll } from '../support/poll.ts';
+import { AUTH, answerTo, bearer, cookie, now, signed } from './protected.ts';
+
+const OVERLOADED = '200 overloaded AUTH_UNAVAILABLE';
+const UNAVAILABLE = '503 AUTH_UNAVAILABLE';
+
+const CHANNELS = {
+  news: { channel: 'news', subject: 'news', access: 'public' },
+  mine: { channel: 'user-{id}', subject: 'user.{id}', access: { where: { id: '{claims.sub}' } } },
+};
+
+async function setUp(auth: Readonly<Record<string, unknown>>, clock?: ManualClock) {
+  const nats = await startNats();
+  const bridge = await startBridge({
+    nats,
+    config: { channels: CHANNELS, auth: { token: AUTH.token, ...auth } },
+    ...(clock !== undefined && { clock }),
+  });
+  return { nats, bridge };
+}
+
+describe('introspection', () => {
+  it('lets in whom the authorisation server knows, as whom it says', async () => {
+    const server = await startIntrospection((res, { body }) => {
+      const known = new URLSearchParams(body).get('token') === 'known';
+      answerJson(res, known ? { active: true, sub: '42', exp: now() + 60 } : { active: false });
+    });
+    const { bridge } = await setUp({ introspection: { url: server.url } });
+    expect(await answerTo(bridge, '/events/user-42', bearer('known'))).toBe('200');
+    expect(await answerTo(bridge, '/events/user-42', cookie('known'))).toBe('200');
+    expect(await answerTo(bridge, '/events/user-43', bearer('known'))).toBe('403 CHANNEL_FORBIDDEN');
+    expect(await answerTo(bridge, '/events/user-42', bearer('unknown'))).toBe('401 TOKEN_INVALID');
+    expect(await answerTo(bridge, '/events/user-42')).toBe('401 TOKEN_MISSING');
+    expect(server.asked).toHaveLength(2);
+  });
+
+  it('that fails lets nobody in: each is told in its way to come back, and is let in when it works again', async () => {
+    let isWell = false;
+    const server = await startIntrospection((res) =>
+      isWell ? answerJson(res, { active: true, sub: '42' }) : answerJson(res, { active: true }, 500),
+    );
+    const { bridge } = await setUp({ introspection: { url: server.url } });
+    const refused = await bridge.request('/events/user-42', bearer('a'));
+    expect(Number(refused.header('retry-after'))).toBeGreaterThan(0);
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe(UNAVAILABLE);
+    expect(await answerTo(bridge, '/events/user-42?errors=http', cookie('a'))).toBe(UNAVAILABLE);
+    expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe(OVERLOADED);
+    expect(await answerTo(bridge, '/events/news', cookie('a'))).toBe(OVERLOADED);
+    expect(await bridge.sample('sidestream_requests_refused_total{reason="AUTH_UNAVAILABLE"}')).toBe(5);
+    isWell = true;
+    expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe('200');
+  });
+
+  it('that is gone keeps out those who are not known yet, and nobody else', async () => {
+    const server = await startIntrospection((res) => answerJson(res, { active: true, sub: '42' }));
+    const { bridge } = await setUp({ introspection: { url: server.url } });
+    expect(await answerTo(bridge, '/events/user-42', bearer('known'))).toBe('200');
+    await server.stop();
+    expect(await answerTo(bridge, '/events/user-42', bearer('new'))).toBe(UNAVAILABLE);
+    expect(await answerTo(bridge, '/events/user-42', bearer('known'))).toBe('200');
+    expect(await answerTo(bridge, '/events/news')).toBe('200');
+  });
+
+  it('is asked once for fifty who bring one token at the same time', async () => {
+    const waiting: (() => void)[] = [];
+    const server = await startIntrospection((res) => {
+      waiting.push(() => answerJson(res, { active: true, sub: '42' }));
+    });
+    const { bridge } = await setUp({ introspection: { url: server.url } });
+    const answers = Array.from({ length: 50 }, () => answerTo(bridge, '/events/user-42', bearer('one')));
+    await poll(
+      'fifty to wait',
+      async () => (await bridge.sample('sidestream_token_checks_total{result="miss"}')) === 50,
+    );
+    await poll('the question', () => waiting.length > 0);
+    for (const answer of waiting) answer();
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['200']));
+    expect(server.asked).toHaveLength(1);
+  });
+});
+
+describe('a callout', () => {
+  const callout = { subject: 'auth.token' };
+
+  it('lets in with the claims that a backend gives, and keeps out whom it refuses', async () => {
+    const { nats, bridge } = await setUp({ callout });
+    const backend = await startBackend(nats, 'auth.token', (msg, { token: asked }) =>
+      msg.respond(JSON.stringify(asked === 'known' ? { claims: { sub: '42' } } : { refused: 'signed out' })),
+    );
+    const headers = { ...bearer('known').headers, Origin: 'https://app.example', 'User-Agent': 'a browser' };
+    expect(await answerTo(bridge, '/events?channels=news,user-42', { headers })).toBe('200');
+    expect(JSON.parse(backend.asked[0] ?? '')).toEqual({
+      version: 1,
+      kind: 'connect',
+      token: 'known',
+      address: '127.0.0.1',
+      origin: 'https://app.example',
+      userAgent: 'a browser',
+      channels: ['news', 'user-42'],
+    });
+    expect(await answerTo(bridge, '/events/user-43', bearer('known'))).toBe('403 CHANNEL_FORBIDDEN');
+    expect(await answerTo(bridge, '/events/news', bearer('unknown'))).toBe('401 TOKEN_INVALID');
+    expect(backend.asked).toHaveLength(2);
+  });
+
+  it.each([
+    ['no JSON', 'yes'],
+    ['neither claims nor a refusal', '{}'],
+    ['both', '{"claims":{"sub":"42"},"refused":"no"}'],
+    ['an expiry that is no number', '{"claims":{"sub":"42","exp":"tomorrow"}}'],
+  ])('whose answer is %s lets nobody in', async (_, nonsense) => {
+    const { nats, bridge } = await setUp({ callout });
+    await startBackend(nats, 'auth.token', (msg) => msg.respond(nonsense));
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe(UNAVAILABLE);
+    expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe(OVERLOADED);
+  });
+
+  it('that nobody answers lets nobody in until somebody does', async () => {
+    const { nats, bridge } = await setUp({ callout });
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe(UNAVAILABLE);
+    expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe(OVERLOADED);
+    await startBackend(nats, 'auth.token', (msg) => msg.respond('{"claims":{"sub":"42"}}'));
+    expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe('200');
+  });
+});
+
+describe('a callout for each subscription', () => {
+  const channels = {
+    news: { channel: 'news', subject: 'news', access: 'public' },
+    rooms: { channel: 'room-{id}', subject: 'room.{id}', access: { callout: 'may.listen' } },
+  };
+
+  async function withBackend(respond: Respond) {
+    const nats = await startNats();
+    const bridge = await startBridge({ nats, config: { channels, auth: AUTH } });
+    const backend = await startBackend(nats, 'may.listen', respond);
+    return { nats, bridge, questions: () => backend.asked.map((text) => JSON.parse(text)) };
+  }
+
+  const say = (msg: Msg, allow: unknown) => msg.respond(JSON.stringify({ allow }));
+
+  it('is told who they are and decides each channel; a public one beside them is not its business', async () => {
+    const { bridge, questions } = await withBackend((msg, { channel }) => say(msg, channel !== 'room-3'));
+    const known = bearer(await signed({ role: 'editor' }));
+    expect(await answerTo(bridge, '/events?channels=news,room-1,room-2', known)).toBe('200');
+    expect(questions().map(({ channel }) => channel)).toEqual(['room-1', 'room-2']);
+    expect(questions()[0]).toMatchObject({ kind: 'subscribe', claims: { sub: '42', role: 'editor' } });
+    const refused = await bridge.request('/events?channels=room-1,room-3', known);
+    await refused.ended();
+    expect(refused.status).toBe(403);
+    expect(JSON.parse(refused.body).error.message).toContain('(room-3)');
+  });
+
+  it('may let in who brings no token', async () => {
+    const { bridge, questions } = await withBackend((msg, { channel }) => say(msg, channel === 'room-1'));
+    expect(await answerTo(bridge, '/events/room-1')).toBe('200');
+    expect(await answerTo(bridge, '/events/room-2')).toBe('403 CHANNEL_FORBIDDEN');
+    expect(questions().map(({ claims }) => claims)).toEqual([null, null]);
+  });
+
+  it('is asked again by who comes back: what it allowed once is not remembered', async () => {
+    let allow = true;
+    const { bridge } = await withBackend((msg) => say(msg, allow));
+    const known = bearer(await signed());
+    expect(await answerTo(bridge, '/events/room-1', known)).toBe('200');
+    allow = false;
+    expect(await answerTo(bridge, '/events/room-1', known)).toBe('403 CHANNEL_FORBIDDEN');
+  });
+
+  it('that says neither yes nor no lets nobody in, with a token or without; the public channel goes on', async () => {
+    const { bridge } = await withBackend((msg) => say(msg, 'perhaps'));
+    const known = await signed();
+    expect(await answerTo(bridge, '/events/room-1', bearer(known))).toBe(UNAVAILABLE);
+    expect(await answerTo(bridge, '/events/room-1', cookie(known))).toBe(OVERLOADED);
+    expect(await answerTo(bridge, '/events/room-1')).toBe(OVERLOADED);
+    expect(await answerTo(bridge, '/events/news', cookie(known))).toBe('200');
+  });
+
+  it('is not asked about a bad token', async () => {
+    const { bridge, questions } = await withBackend((msg) => say(msg, true));
+    expect(await answerTo(bridge, '/events/room-1', bearer('bad'))).toBe('401 TOKEN_INVALID');
+    expect(questions()).toEqual([]);
+  });
+});
+
+describe('an issuer that publishes its keys', () => {
+  /** The issuer's shortest cool-down. */
+  const COOLDOWN_MS = 1000;
+  /** The keys are old by then; the tokens below are not. */
+  const LATER_MS = 3_600_000;
+
+  it('may change them: tokens of both work, also while the key server is down', async () => {
+    const [old, fresh, foreign] = await Promise.all(
+      ['old', 'new', 'foreign'].map((kid) => signer('ES256', kid)),
+    );
+    if (old === undefined || fresh === undefined || foreign === undefined) throw new TypeError('no keys');
+    const server = await startJwksServer();
+    server.publish(old.jwk);
+    const clock = new ManualClock();
+    const jwks = { cooldown: '1s', maxAge: '10m' };
+    const { bridge } = await setUp({ jwt: { algorithms: ['ES256'], jwksUrl: server.url, jwks } }, clock);
+    let serial = 0;
+    // Each token is another, so that none is known already.
+    const by = async (who: typeof old, options: (token: string) => StreamOptions = bearer) => {
+      serial += 1;
+      const claims = { jti: `${serial}`, exp: NOW_S + 2 * (LATER_MS / 1000) };
+      return answerTo(bridge, '/events/user-42', options(await token(who, { claims })));
+    };
+    expect(await by(old)).toBe('200');
+    expect(await by(fresh)).toBe('401 TOKEN_INVALID');
+    server.publish(fresh.jwk, old.jwk);
+    clock.advance(COOLDOWN_MS);
+    expect(await by(fresh)).toBe('200');
+    expect(await by(old)).toBe('200');
+    await server.close();
+    clock.advance(LATER_MS);
+    expect(await by(old)).toBe('200');
+    expect(await by(fresh)).toBe('200');
+    // Nobody can say now whether there is such a key.
+    expect(await by(foreign)).toBe(UNAVAILABLE);
+    expect(await by(foreign, cookie)).toBe(OVERLOADED);
+  });
+});
