@@ -4,7 +4,9 @@ import type { Config } from './schema.ts';
 
 /** What works but is probably not what was meant, or is less safe than it looks: the config is taken all the same. */
 export function noticesOf(config: Config): Finding[] {
-  return [checkUnused, checkUserLimit, checkQuery, checkCookies].flatMap((check) => check(config));
+  return [checkUnused, checkUserLimit, checkQuery, checkCookies, checkSubjects, checkLinger].flatMap(
+    (check) => check(config),
+  );
 }
 
 function checkUnused({ auth, channels }: Config): Finding[] {
@@ -36,4 +38,21 @@ function checkCookies({ auth, http: { cors } }: Config): Finding[] {
   if (!isCrossOrigin || !canVerify(auth) || !auth.token.some((place) => place.in === 'cookie')) return [];
   const message = 'is false, so pages of http.cors.origins cannot send the cookie that auth.token names';
   return [{ path: ['http', 'cors', 'credentials'], message }];
+}
+
+/** `$SYS`, `$JS`, `$KV` and `_INBOX` are NATS's own; a wildcard in the first place takes them in. */
+function checkSubjects({ channels }: Config): Finding[] {
+  const message =
+    "takes in subjects of NATS's own, such as other programs' replies: begin it with a token of yours";
+  return Object.entries(channels).flatMap(([name, { subject }]) =>
+    /^([$>*]|_INBOX\b)/.test(subject) ? [{ path: ['channels', name, 'subject'], message }] : [],
+  );
+}
+
+function checkLinger({ channels, sse }: Config): Finding[] {
+  const message =
+    'is shorter than the longest sse.retry, so a lone reader who reconnects finds its channel gone and is told a gap';
+  return Object.entries(channels).flatMap(([name, { lingerMs }]) =>
+    lingerMs < sse.retryMs.max ? [{ path: ['channels', name, 'linger'], message }] : [],
+  );
 }

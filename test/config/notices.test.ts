@@ -40,6 +40,28 @@ auth: { ${CALLOUT} }`),
     expect(noticesAtMarks(query('query:token') + tls, join(folder, 'c.yaml'))).toEqual([]);
   });
 
+  it("where a route takes in NATS's own subjects", () => {
+    const route = (subject: string) =>
+      `channels: { a: { channel: a, access: public, subject: ▶"${subject}" } }`;
+    const message =
+      "channels.a.subject: takes in subjects of NATS's own, such as other programs' replies: begin it with a token of yours";
+    for (const subject of ['>', '*.a', '$SYS.>', '_INBOX.>']) {
+      expect(noticesAtMarks(route(subject)), subject).toEqual([message]);
+    }
+    for (const subject of ['a.>', 'a.*', '_INBOXES.a']) {
+      expect(noticesAtMarks(route(subject).replace('▶', '')), subject).toEqual([]);
+    }
+  });
+
+  it('where a channel is given up before a lone reader can be back', () => {
+    const route = (linger: string) =>
+      `channels: { a: { channel: a, access: public, subject: a, linger: ${linger} } }\nsse: { retry: 3s..2m }\n`;
+    expect(noticesAtMarks(route('▶1m'))).toEqual([
+      'channels.a.linger: is shorter than the longest sse.retry, so a lone reader who reconnects finds its channel gone and is told a gap',
+    ]);
+    expect(noticesAtMarks(route('2m'))).toEqual([]);
+  });
+
   it('where pages of other origins cannot send the cookie that holds the token', () => {
     const cookies = (cors: string) =>
       `${PRIVATE_ROUTE}auth: { ${CALLOUT}, token: [bearer, "cookie:sid"] }\nhttp:\n  cors: ${cors}\n`;
