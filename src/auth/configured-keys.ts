@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import type { KeyConfig } from '../config/schema.ts';
 import { SidestreamError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { parseKeySet } from './key-set.ts';
@@ -11,21 +12,8 @@ import {
   type VerificationKey,
 } from './keys.ts';
 
-/** One entry of `keys:`. Exactly one of the last six is given. */
-export interface KeyOptions {
-  /** Not with `jwksFile`, whose keys bring their own. */
-  readonly kid?: string;
-  /** Default: every allowed algorithm that the key is made for. */
-  readonly algorithm?: string;
-  /** UTF-8, 32 bytes or more (48 for HS384, 64 for HS512). White space around it does not count. */
-  readonly secret?: string;
-  readonly secretFile?: string;
-  /** PEM: SPKI or an X.509 certificate. */
-  readonly publicKey?: string;
-  readonly publicKeyFile?: string;
-  readonly jwk?: Readonly<Record<string, unknown>>;
-  readonly jwksFile?: string;
-}
+/** One entry of `keys:`. */
+export type KeyOptions = KeyConfig;
 
 export interface ConfiguredKeysContext {
   /** Where in the config, for errors: `key 2 of the issuer https://id.example.com`. */

@@ -1,33 +1,13 @@
 import type { Clock } from '../clock.ts';
+import type { JwtIssuerConfig } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import { ALGORITHMS, isSymmetric } from './algorithms.ts';
-import { ConfiguredKeys, invalid, type KeyOptions } from './configured-keys.ts';
-import { type JwksCounters, type JwksOptions, RemoteKeys, type Renewal } from './jwks.ts';
+import { ConfiguredKeys, invalid } from './configured-keys.ts';
+import { type JwksCounters, RemoteKeys, type Renewal } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
 
-/** One who signs tokens: its keys, and what a token of its must say. Verified wholly with this, never with another's. */
-export interface JwtIssuerOptions {
-  /** `iss`, exactly. Absent: for the tokens whose `iss` no other entry names, or that have none; `iss` is not checked. */
-  readonly issuer?: string;
-  /** `aud` must name one of them. Empty: not checked. */
-  readonly audience: readonly string[];
-  /** The only ones ever accepted, whatever a token says. */
-  readonly algorithms: readonly string[];
-  readonly keys: readonly KeyOptions[];
-  /** https, or http on this very machine. */
-  readonly jwksUrl?: string;
-  /** PEM: the authorities that `jwksUrl` is believed by, instead of the well-known ones. */
-  readonly jwksCaFile?: string;
-  /** For `exp`, `nbf` and `iat`. */
-  readonly clockToleranceMs: number;
-  /** `typ` of the header; `at+jwt` and `application/at+jwt` are the same. Default: not checked. */
-  readonly type?: string;
-  /** Beside `exp`, which every token must have: what never expires can neither be cached nor be forgotten once revoked. */
-  readonly requiredClaims: readonly string[];
-  /** Since `iat`, which is then required. 0: no limit. */
-  readonly maxTokenAgeMs: number;
-  readonly jwks: JwksOptions;
-}
+/** One who signs tokens, as the config has it. A token is verified wholly with this, never with another's. */
+export type JwtIssuerOptions = JwtIssuerConfig;
 
 export interface IssuerContext {
   readonly clock: Clock;

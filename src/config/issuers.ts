@@ -2,21 +2,26 @@ import { ANY_TEXT, list, section, value } from './keys.ts';
 import { choice, duration, file, serviceUrl, size, text } from './kinds.ts';
 import { Misread } from './misread.ts';
 
-/** One who signs tokens: its keys, and what a token of its must say. */
+/** One who signs tokens: its keys, and what a token of its must say. Verified wholly with this, never with another's. */
 export interface JwtIssuerConfig {
-  /** `iss`; absent: for the tokens that no other entry names. */
+  /** `iss`, exactly. Absent: for the tokens whose `iss` no other entry names, or that have none; `iss` is not checked. */
   readonly issuer?: string;
-  /** Empty: not checked. */
+  /** `aud` must name one of them. Empty: not checked. */
   readonly audience: readonly string[];
+  /** The only ones ever accepted, whatever a token says. */
   readonly algorithms: readonly string[];
   readonly keys: readonly KeyConfig[];
+  /** https, or http on this very machine. */
   readonly jwksUrl?: string;
+  /** PEM: the authorities that `jwksUrl` is believed by, instead of the well-known ones. */
   readonly jwksCaFile?: string;
+  /** For `exp`, `nbf` and `iat`. */
   readonly clockToleranceMs: number;
-  /** `typ`; absent: not checked. */
+  /** `typ` of the header; `at+jwt` and `application/at+jwt` are the same. Default: not checked. */
   readonly type?: string;
+  /** Beside `exp`, which every token must have: what never expires can neither be cached nor be forgotten once revoked. */
   readonly requiredClaims: readonly string[];
-  /** 0: no limit. */
+  /** Since `iat`, which is then required. 0: no limit. */
   readonly maxTokenAgeMs: number;
   readonly jwks: {
     readonly timeoutMs: number;
@@ -26,13 +31,16 @@ export interface JwtIssuerConfig {
   };
 }
 
-/** One key, or one set of them. The files are not read here: who uses them notices when they change. */
+/** One entry of `keys:`. Exactly one of the last six is given. */
 export interface KeyConfig {
+  /** Not with `jwksFile`, whose keys bring their own. */
   readonly kid?: string;
+  /** Default: every allowed algorithm that the key is made for. */
   readonly algorithm?: string;
+  /** UTF-8, 32 bytes or more (48 for HS384, 64 for HS512). White space around it does not count. */
   readonly secret?: string;
   readonly secretFile?: string;
-  /** PEM. */
+  /** PEM: SPKI or an X.509 certificate. */
   readonly publicKey?: string;
   readonly publicKeyFile?: string;
   readonly jwk?: Readonly<Record<string, unknown>>;

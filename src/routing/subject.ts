@@ -26,8 +26,3 @@ export function subjectProblem(subject: string): string | undefined {
   }
   return undefined;
 }
-
-/** Whether `text` can stand as one concrete token of a subject. */
-export function isToken(text: string): boolean {
-  return TOKEN.test(text);
-}

@@ -186,7 +186,7 @@ export class NatsLink {
   }
 
   get #servers(): string[] {
-    return this.#options.config.servers.map(withoutCredentials);
+    return [...this.#options.config.servers];
   }
 
   async #wait(delayMs: number): Promise<void> {
@@ -248,11 +248,6 @@ function secretFile(file: string): Uint8Array {
   } catch (cause) {
     throw new SidestreamError('NATS_OPTIONS_INVALID', `cannot read ${file}: ${message(cause)}`, { cause });
   }
-}
-
-/** `nats://user:password@host` → `nats://host`. */
-function withoutCredentials(server: string): string {
-  return server.replace(/\/\/[^@/]*@/, '//');
 }
 
 function message(error: unknown): string {
