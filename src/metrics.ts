@@ -117,141 +117,11 @@ export interface Observed {
 /** Registers every metric; `registry.metrics()` is then the text of `/metrics`. docs/metrics.md describes them. */
 export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
   const registry = new Registry();
-  const gauge = (name: string, help: string, read: () => number) => {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  const counter = (name: string, help: string, read: () => number) => {
-    new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  };
-  const counts = <L extends string>(
-    name: string,
-    help: string,
-    labelNames: L[],
-    read: () => Iterable<[Record<L, string>, number]>,
-  ) => {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of read()) this.inc(labels, value);
-      },
-    });
-  };
-  const byReason = (counted: ReadonlyMap<string, number>) =>
-    [...counted].map(([reason, n]): [{ reason: string }, number] => [{ reason }, n]);
-  const byRoute = (read: (route: RouteMetrics) => number) =>
-    [...metrics.routes].map(([route, of]): [{ route: string }, number] => [{ route }, read(of)]);
-
-  gauge('sidestream_connections', 'Streams open now.', () => metrics.connections);
-  counter('sidestream_connections_opened_total', 'Streams opened.', () => metrics.connectionsOpened);
-  counts('sidestream_connections_closed_total', 'Streams ended, by reason.', ['reason'], () =>
-    byReason(metrics.connectionsClosed),
-  );
-  counts(
-    'sidestream_requests_refused_total',
-    'Requests that got no stream, by reason; behind a 200 no proxy log shows them.',
-    ['reason'],
-    () => byReason(metrics.requestsRefused),
-  );
-  counts(
-    'sidestream_resumes_total',
-    'Channels joined, by verdict on what the client brought.',
-    ['verdict'],
-    () => [...metrics.resumes].map(([verdict, n]): [{ verdict: string }, number] => [{ verdict }, n]),
-  );
-  gauge('sidestream_channels', 'Channels held, lingering ones included.', observed.channels);
-  gauge(
-    'sidestream_channels_lingering',
-    'Channels without subscribers that are still fed.',
-    observed.lingeringChannels,
-  );
-  gauge('sidestream_slow_connections', 'Streams whose reader is behind now.', () => metrics.slowConnections);
-  gauge('sidestream_pending_bytes', 'Bytes that wait for slow readers.', () => metrics.pendingBytes);
-  gauge('sidestream_draining', '1 while the process drains.', () => Number(metrics.draining));
-  counts('sidestream_publications_total', 'Messages taken from NATS and mapped by a route.', ['route'], () =>
-    byRoute((route) => route.publications),
-  );
-  counts(
-    'sidestream_publications_dropped_total',
-    'Messages that were not published, by reason.',
-    ['route', 'reason'],
-    () => dropped(metrics),
-  );
-  counts(
-    'sidestream_message_fields_dropped_total',
-    'Message headers that could not be used; the event went out without.',
-    ['route', 'field'],
-    () =>
-      [...metrics.routes].map(([route, of]): [{ route: string; field: string }, number] => [
-        { route, field: 'event' },
-        of.fieldsDropped.event,
-      ]),
-  );
-  counts(
-    'sidestream_payloads_repaired_total',
-    'Payloads that were not UTF-8 and were sent with U+FFFD in place.',
-    ['route'],
-    () => byRoute((route) => route.invalidUtf8),
-  );
-  counts('sidestream_deliveries_total', 'Events handed to connections.', ['route'], () =>
-    byRoute((route) => route.deliveries),
-  );
-  counts('sidestream_gaps_total', 'Gaps in channels, by reason.', ['reason'], () => byReason(metrics.gaps));
-  counter(
-    'sidestream_sent_bytes_total',
-    'Bytes of streams handed to the socket layer.',
-    () => metrics.sentBytes,
-  );
-  counter('sidestream_heartbeats_total', 'Heartbeats sent.', () => metrics.heartbeats);
-  gauge('sidestream_nats_connected', '1 while there is a connection to NATS.', () =>
-    Number(metrics.natsConnected),
-  );
-  gauge('sidestream_nats_subscriptions', 'Subscriptions held in NATS.', observed.natsSubscriptions);
-  counter('sidestream_nats_disconnects_total', 'Connections to NATS lost.', () => metrics.natsDisconnects);
-  counter('sidestream_nats_reconnects_total', 'Connections to NATS restored.', () => metrics.natsReconnects);
-  counts('sidestream_nats_errors_total', 'Errors that NATS reported, by kind.', ['reason'], () =>
-    byReason(metrics.natsErrors),
-  );
-  counts(
-    'sidestream_token_checks_total',
-    'Tokens that requests brought: known already, or to be checked.',
-    ['result'],
-    () => Object.entries(observed.tokenChecks()).map(([result, n]) => [{ result }, n]),
-  );
-  gauge('sidestream_revocations', 'Revocations remembered.', observed.revocations);
-  gauge('sidestream_revocations_persistent', '1 while revocations are kept over restarts.', () =>
-    Number(observed.controlBucketOpen()),
-  );
-  counts(
-    'sidestream_control_commands_total',
-    'Commands over NATS: the operation, or why it was refused.',
-    ['result'],
-    observed.controlCommands,
-  );
-  counter('sidestream_jwks_fetches_total', 'Attempts to fetch a key set.', () => observed.jwksFetches().all);
-  counter(
-    'sidestream_jwks_failures_total',
-    'Attempts to fetch a key set that failed.',
-    () => observed.jwksFetches().failed,
-  );
+  const to = new Exposition(registry);
+  exposeStreams(to, metrics);
+  exposeChannels(to, metrics, observed);
+  exposeNats(to, metrics, observed);
+  exposeTokens(to, observed);
   registry.registerMetric(
     new LatencyMetric(
       'sidestream_publish_to_flush_seconds',
@@ -267,6 +137,175 @@ export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
   }).set({ version: observed.version, node: process.version, uws: observed.uwsVersion }, 1);
   collectDefaultMetrics({ register: registry, prefix: 'sidestream_' });
   return registry;
+}
+
+/** Registers metrics that are read when they are scraped. */
+class Exposition {
+  readonly #registers: Registry[];
+
+  constructor(registry: Registry) {
+    this.#registers = [registry];
+  }
+
+  gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: this.#registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  counter(name: string, help: string, read: () => number): void {
+    this.counts(name, help, [], () => [[{}, read()]]);
+  }
+
+  counts<L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    read: () => Iterable<[Record<L, string>, number]>,
+  ): void {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: this.#registers,
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.inc(labels, value);
+      },
+    });
+  }
+}
+
+function byReason(counted: ReadonlyMap<string, number>): [{ reason: string }, number][] {
+  return [...counted].map(([reason, n]) => [{ reason }, n]);
+}
+
+function exposeStreams(to: Exposition, metrics: Metrics): void {
+  to.gauge('sidestream_connections', 'Streams open now.', () => metrics.connections);
+  to.counter('sidestream_connections_opened_total', 'Streams opened.', () => metrics.connectionsOpened);
+  to.counts('sidestream_connections_closed_total', 'Streams ended, by reason.', ['reason'], () =>
+    byReason(metrics.connectionsClosed),
+  );
+  to.counts(
+    'sidestream_requests_refused_total',
+    'Requests that got no stream, by reason; behind a 200 no proxy log shows them.',
+    ['reason'],
+    () => byReason(metrics.requestsRefused),
+  );
+  to.counts(
+    'sidestream_resumes_total',
+    'Channels joined, by verdict on what the client brought.',
+    ['verdict'],
+    () => [...metrics.resumes].map(([verdict, n]): [{ verdict: string }, number] => [{ verdict }, n]),
+  );
+  to.gauge(
+    'sidestream_slow_connections',
+    'Streams whose reader is behind now.',
+    () => metrics.slowConnections,
+  );
+  to.gauge('sidestream_pending_bytes', 'Bytes that wait for slow readers.', () => metrics.pendingBytes);
+  to.gauge('sidestream_draining', '1 while the process drains.', () => Number(metrics.draining));
+  to.counter(
+    'sidestream_sent_bytes_total',
+    'Bytes of streams handed to the socket layer.',
+    () => metrics.sentBytes,
+  );
+  to.counter('sidestream_heartbeats_total', 'Heartbeats sent.', () => metrics.heartbeats);
+}
+
+function exposeChannels(to: Exposition, metrics: Metrics, observed: Observed): void {
+  const byRoute = (read: (route: RouteMetrics) => number) =>
+    [...metrics.routes].map(([route, of]): [{ route: string }, number] => [{ route }, read(of)]);
+  to.gauge('sidestream_channels', 'Channels held, lingering ones included.', observed.channels);
+  to.gauge(
+    'sidestream_channels_lingering',
+    'Channels without subscribers that are still fed.',
+    observed.lingeringChannels,
+  );
+  to.counts(
+    'sidestream_publications_total',
+    'Messages taken from NATS and mapped by a route.',
+    ['route'],
+    () => byRoute((route) => route.publications),
+  );
+  to.counts(
+    'sidestream_publications_dropped_total',
+    'Messages that were not published, by reason.',
+    ['route', 'reason'],
+    () => dropped(metrics),
+  );
+  to.counts(
+    'sidestream_message_fields_dropped_total',
+    'Message headers that could not be used; the event went out without.',
+    ['route', 'field'],
+    () =>
+      [...metrics.routes].map(([route, of]): [{ route: string; field: string }, number] => [
+        { route, field: 'event' },
+        of.fieldsDropped.event,
+      ]),
+  );
+  to.counts(
+    'sidestream_payloads_repaired_total',
+    'Payloads that were not UTF-8 and were sent with U+FFFD in place.',
+    ['route'],
+    () => byRoute((route) => route.invalidUtf8),
+  );
+  to.counts('sidestream_deliveries_total', 'Events handed to connections.', ['route'], () =>
+    byRoute((route) => route.deliveries),
+  );
+  to.counts('sidestream_gaps_total', 'Gaps in channels, by reason.', ['reason'], () =>
+    byReason(metrics.gaps),
+  );
+}
+
+function exposeNats(to: Exposition, metrics: Metrics, observed: Observed): void {
+  to.gauge('sidestream_nats_connected', '1 while there is a connection to NATS.', () =>
+    Number(metrics.natsConnected),
+  );
+  to.gauge('sidestream_nats_subscriptions', 'Subscriptions held in NATS.', observed.natsSubscriptions);
+  to.counter('sidestream_nats_disconnects_total', 'Connections to NATS lost.', () => metrics.natsDisconnects);
+  to.counter(
+    'sidestream_nats_reconnects_total',
+    'Connections to NATS restored.',
+    () => metrics.natsReconnects,
+  );
+  to.counts('sidestream_nats_errors_total', 'Errors that NATS reported, by kind.', ['reason'], () =>
+    byReason(metrics.natsErrors),
+  );
+}
+
+function exposeTokens(to: Exposition, observed: Observed): void {
+  to.counts(
+    'sidestream_token_checks_total',
+    'Tokens that requests brought: known already, or to be checked.',
+    ['result'],
+    () => Object.entries(observed.tokenChecks()).map(([result, n]) => [{ result }, n]),
+  );
+  to.gauge('sidestream_revocations', 'Revocations remembered.', observed.revocations);
+  to.gauge('sidestream_revocations_persistent', '1 while revocations are kept over restarts.', () =>
+    Number(observed.controlBucketOpen()),
+  );
+  to.counts(
+    'sidestream_control_commands_total',
+    'Commands over NATS: the operation, or why it was refused.',
+    ['result'],
+    observed.controlCommands,
+  );
+  to.counter(
+    'sidestream_jwks_fetches_total',
+    'Attempts to fetch a key set.',
+    () => observed.jwksFetches().all,
+  );
+  to.counter(
+    'sidestream_jwks_failures_total',
+    'Attempts to fetch a key set that failed.',
+    () => observed.jwksFetches().failed,
+  );
 }
 
 function dropped(metrics: Metrics): [{ route: string; reason: string }, number][] {
