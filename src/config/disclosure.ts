@@ -23,11 +23,16 @@ export interface Disclosure {
   excerpt(offset: number): Excerpt;
 }
 
+/** RFC 7517 4, 7518 6. What else stands among them may be a value whose name was forgotten. */
+const JWK_MEMBERS = new Set('kty use key_ops alg kid k n e crv x y d p q dp dq qi'.split(' '));
+
 /** For a file that could be read as a tree. */
 export function discloseTree(text: string, root: SourceNode, discarded: readonly Discarded[]): Disclosure {
   const all = [...scalars(root), ...discarded.flatMap(({ node, path }) => [...scalars(node, path)])];
   const trees = [root, ...discarded.map(({ node }) => node)];
-  const odd = trees.flatMap((tree) => [...keySpans(tree)]).filter(({ name }) => !KEY_NAME.test(name));
+  const odd = trees
+    .flatMap((tree) => [...keySpans(tree)])
+    .filter(({ name, under }) => !KEY_NAME.test(name) || (under === 'jwk' && !JWK_MEMBERS.has(name)));
   const masks = [
     ...all.flatMap(({ path, scalar }) => maskOf(path, scalar)),
     ...odd.map(({ span }) => ({ ...span, text: HIDDEN })),

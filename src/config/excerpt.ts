@@ -37,8 +37,8 @@ export function excerpt(text: string, masks: readonly Mask[], offset: number): E
   }
   if (caret < 0) caret = shown.length + offset - at;
   const rest = text.slice(at, end);
-  // A comment behind something hidden may well be about it.
-  shown += onLine.length > 0 ? rest.replace(/#.*$/, '') : rest;
+  // A comment may hold anything, an old password as well.
+  shown += rest.replace(onLine.length > 0 ? /#.*$/ : /(^|\s)#.*$/, '');
   return clip(shown, Math.max(0, caret));
 }
 

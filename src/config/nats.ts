@@ -52,7 +52,13 @@ export const nats = section('The NATS servers and how to log in to them.', {
       description: 'A file with the token, instead of `token`; white space around it is cut off.',
       example: '/run/secrets/nats-token',
     }).optional(),
-    user: text({ expected: 'a user name', description: 'The user name.', example: 'sidestream' }).optional(),
+    // Hidden too: where a line break is lost, the password stands behind it.
+    user: text({
+      expected: 'a user name',
+      description: 'The user name.',
+      example: 'sidestream',
+      secret: ANY_TEXT,
+    }).optional(),
     password: text({
       expected: 'a password',
       description: `The user's password, best as \`\${NATS_PASSWORD}\`.`,

@@ -72,12 +72,15 @@ export function locate({ node, key, found }: Found, at: 'key' | 'value'): number
 }
 
 /** Every key at and below a node. */
-export function* keySpans(node: SourceNode): Generator<{ name: string; span: Span }> {
-  if (node.kind === 'list') for (const item of node.items) yield* keySpans(item);
+export function* keySpans(
+  node: SourceNode,
+  under = '',
+): Generator<{ name: string; under: string; span: Span }> {
+  if (node.kind === 'list') for (const item of node.items) yield* keySpans(item, under);
   if (node.kind !== 'map') return;
   for (const [name, { key, value }] of node.entries) {
-    yield { name, span: key };
-    yield* keySpans(value);
+    yield { name, under, span: key };
+    yield* keySpans(value, name);
   }
 }
 
