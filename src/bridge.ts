@@ -3,10 +3,9 @@ import { Authentication } from './auth/authentication.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
 import type { Config, HostPort } from './config/schema.ts';
-import { Control, type ControlOptions } from './control/control.ts';
+import { Control } from './control/control.ts';
 import { OpsServer } from './http/ops.ts';
 import { Server } from './http/server.ts';
-import { hasVerifier } from './http/token.ts';
 import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './log.ts';
@@ -82,7 +81,10 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     natsReady: () => accepting(),
     authenticator: authentication.authenticator,
   });
-  const control = createControl({ config, clock, log, revocations, streams: server });
+  // Without tokens there is nothing to revoke, and nobody is asked for a bucket.
+  const control = authentication.authenticator.checksTokens
+    ? new Control({ ...config.control, instance: randomUUID(), clock, log, revocations, streams: server })
+    : undefined;
   // What was revoked before this process started must be known before anybody is let in, however long a JetStream that
   // is there does not answer. Instances that run already know it.
   let revocationsLoaded = control === undefined;
@@ -140,16 +142,6 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
       log.info('stopped');
     },
   };
-}
-
-/** Without tokens there is nothing to revoke, and nobody is asked for a bucket. */
-function createControl(
-  options: Pick<ControlOptions, 'clock' | 'log' | 'revocations' | 'streams'> & { readonly config: Config },
-) {
-  const { config, ...rest } = options;
-  if (!hasVerifier(config.auth)) return undefined;
-  const { prefix, bucket, revocationTtlMs } = config.control;
-  return new Control({ ...rest, instance: randomUUID(), prefix, bucket, revocationTtlMs });
 }
 
 function unready(config: Config, metrics: Metrics): string | undefined {

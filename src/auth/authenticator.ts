@@ -71,6 +71,11 @@ export class Authenticator {
     this.#automatic = options.router.routes.filter(({ config }) => config.automatic !== undefined);
   }
 
+  /** Whether tokens are checked at all. */
+  get checksTokens(): boolean {
+    return this.#options.jwt !== undefined || this.#options.opaque !== undefined;
+  }
+
   /** Whether a request that names no channel may still get some. */
   get hasAutomaticChannels(): boolean {
     return this.#automatic.length > 0;

@@ -29,7 +29,7 @@ import {
 } from './request.ts';
 import { Retry } from './retry.ts';
 import { channelLimit, openStream, resolveChannels } from './subscribe.ts';
-import { findToken, hasVerifier } from './token.ts';
+import { findToken } from './token.ts';
 import { createApp, type HttpRequest, type HttpResponse, type LoadedUws, type TemplatedApp } from './uws.ts';
 
 export interface ServerOptions {
@@ -43,7 +43,7 @@ export interface ServerOptions {
   readonly uws: LoadedUws['uws'];
   /** Whether channels can be fed: false until NATS was reached for the first time. */
   natsReady(): boolean;
-  readonly authenticator: Pick<Authenticator, 'permit' | 'hasAutomaticChannels'>;
+  readonly authenticator: Pick<Authenticator, 'permit' | 'hasAutomaticChannels' | 'checksTokens'>;
 }
 
 type Outcome = Permit | Denial;
@@ -100,7 +100,7 @@ export class Server {
       ended: (...end) => this.#ended(...end),
     };
     this.#failures = new Failures(clock, config.auth.failureRatePerSecond);
-    const checksTokens = hasVerifier(config.auth);
+    const { checksTokens } = options.authenticator;
     this.#needsAddresses = checksTokens || this.#admission.countsAddresses;
     this.#wanted = {
       forwardedHeader: this.#addresses.behindProxies ? this.#addresses.header : undefined,

@@ -32,10 +32,9 @@ export function channelLimit(
   hub: Hub,
   limits: Config['limits'],
 ): { readonly refused: RefusalCode; readonly channel: string } | undefined {
-  const full = asked.find(({ channel }) => hub.subscriberCount(channel) >= limits.connectionsPerChannel);
-  if (limits.connectionsPerChannel > 0 && full !== undefined) {
-    return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
-  }
+  const { connectionsPerChannel: seats } = limits;
+  const full = seats > 0 ? asked.find(({ channel }) => hub.subscriberCount(channel) >= seats) : undefined;
+  if (full !== undefined) return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
   const names = all.map(({ channel }) => channel);
   return hub.hasRoomFor(names) ? undefined : { refused: 'CHANNEL_LIMIT', channel: names[0] ?? '' };
 }

@@ -1,10 +1,5 @@
-import type { Config, TokenPlace } from '../config/schema.ts';
+import type { TokenPlace } from '../config/schema.ts';
 import type { Ask } from './request.ts';
-
-/** Whether tokens are checked at all. */
-export function hasVerifier({ jwt, introspection, callout }: Config['auth']): boolean {
-  return jwt.length > 0 || introspection !== undefined || callout !== undefined;
-}
 
 /** The token in the first configured place that holds one. RFC 6750 2. */
 export function findToken(ask: Ask, places: readonly TokenPlace[]): string | undefined {

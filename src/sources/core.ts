@@ -96,8 +96,13 @@ export class CoreSource implements Source, NatsListener {
     this.#interrupted = false;
     for (const feed of this.#feeds.values()) {
       if (feed.denied) this.retry(feed);
-      else this.#gap(feed, 'disconnected');
+      else {
+        // The client has asked again for what it had, also for what nobody had confirmed when the connection was lost.
+        this.#unconfirmed.add(feed);
+        this.#gap(feed, 'disconnected');
+      }
     }
+    this.#confirmSoon();
   }
 
   /** Every message comes through here. It never throws: a throw would end the client's read loop without a word. */

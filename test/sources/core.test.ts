@@ -247,4 +247,16 @@ describe('a message', () => {
     expect(two.sink.taken).toEqual(['x']);
     expect(metrics.route('one').dropped.error).toBe(1);
   });
+
+  it('that was not confirmed when the connection was lost is confirmed by the next, for who joins it later too', async () => {
+    const { source, open, pass } = setUp();
+    const nats = new FakeNats();
+    source.connected(nats.asConnection);
+    open('a.1');
+    source.disconnected();
+    await pass(0);
+    source.reconnected();
+    await pass(0);
+    expect(open('b.1').sink.isSettled).toBe(true);
+  });
 });
