@@ -1,21 +1,27 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { Authentication } from './auth/authentication.ts';
 import { Revocations } from './auth/revocations.ts';
+import { ticketMemoryMs } from './auth/ticket.ts';
 import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
 import type { Config, HostPort } from './config/schema.ts';
 import { Control } from './control/control.ts';
+import { TicketBucket } from './control/ticket-bucket.ts';
 import { OpsServer } from './http/ops.ts';
 import { Server } from './http/server.ts';
 import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './log.ts';
 import { exposeMetrics, Metrics } from './metrics.ts';
+import { EPOCH_LENGTH } from './protocol/cursor.ts';
 import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
 import { NatsLink, type NatsListener } from './sources/nats.ts';
+import { createStreamSources } from './sources/stream-sources.ts';
 
 /** How often revocations that have ended are forgotten. */
 const SWEEP_MS = 60_000;
+/** How often history is looked through for what is too old. */
+const HISTORY_SWEEP_MS = 1000;
 
 export interface BridgeOptions {
   readonly config: Config;
@@ -48,19 +54,33 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
   const wheel = new TimerWheel(clock);
   const router = new Router(config.channels);
   for (const route of router.routes) metrics.route(route.name);
-  const source = new CoreSource({ clock, wheel, log, metrics, maxEventBytes: config.limits.eventBytes });
-  const listeners: NatsListener[] = [source];
+  const feeding = { clock, wheel, log, metrics, maxEventBytes: config.limits.eventBytes };
+  const core = new CoreSource({ ...feeding, epoch: randomEpoch() });
+  const streams = createStreamSources(router.routes, {
+    ...feeding,
+    intake: { keep: (...message) => hub.keep(...message) },
+  });
+  const listeners: NatsListener[] = [core, ...streams.listeners];
   const nats = new NatsLink({ config: config.nats, clock, log, metrics, listeners });
   const hub = new Hub({
     clock,
     wheel,
     metrics,
-    source,
-    epoch: randomBytes(5).toString('hex'),
+    source: (route) => streams.of(route) ?? core,
     maxChannels: config.limits.channels,
+    maxReplay: config.limits.replay,
+    historyBytes: config.limits.historyBytes,
     control: config.sse.control,
   });
   const revocations = new Revocations(clock);
+  const instance = randomUUID();
+  // Nobody is asked for a bucket where no issuer gives tickets.
+  const ticketTtlMs = ticketMemoryMs(config.auth.jwt);
+  const tickets =
+    ticketTtlMs === undefined
+      ? undefined
+      : new TicketBucket({ name: config.control.ticketBucket, ttlMs: ticketTtlMs, instance, clock, log });
+  if (tickets !== undefined) listeners.push(tickets);
   const authentication = new Authentication({
     config: config.auth,
     router,
@@ -68,6 +88,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     clock,
     log,
     request: (...question) => nats.request(...question),
+    claimTicket: async (key) => (tickets === undefined ? 'alone' : tickets.claim(key)),
   });
   const server = new Server({
     config,
@@ -83,7 +104,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
   });
   // Without tokens there is nothing to revoke, and nobody is asked for a bucket.
   const control = authentication.authenticator.checksTokens
-    ? new Control({ ...config.control, instance: randomUUID(), clock, log, revocations, streams: server })
+    ? new Control({ ...config.control, instance, clock, log, revocations, streams: server })
     : undefined;
   // What was revoked before this process started must be known before anybody is let in, however long a JetStream that
   // is there does not answer. Instances that run already know it.
@@ -96,12 +117,17 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
   const registry = exposeMetrics(metrics, {
     channels: () => hub.channelCount,
     lingeringChannels: () => hub.lingeringCount,
-    natsSubscriptions: () => source.subscriptionCount,
+    natsSubscriptions: () => core.subscriptionCount,
+    historyBytes: () => hub.historyBytes,
+    archiveReads: () => hub.archiveReads,
     tokenChecks: () => authentication.checks,
     jwksFetches: () => authentication.jwksFetches,
+    authQuestions: () => authentication.questions,
+    authFaults: () => authentication.faults,
     revocations: () => revocations.size,
     controlCommands: () => control?.counts.commands ?? [],
     controlBucketOpen: () => control?.persistent ?? false,
+    ticketsShared: () => tickets?.isShared ?? false,
     version,
     uwsVersion,
   });
@@ -111,7 +137,10 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     unready: () => unready(config, metrics),
   });
   const ticking = setInterval(() => wheel.advance(), TICK_MS);
-  const sweeping = setInterval(() => revocations.sweep(), SWEEP_MS);
+  const sweeping = [
+    setInterval(() => revocations.sweep(), SWEEP_MS),
+    setInterval(() => hub.sweep(), HISTORY_SWEEP_MS),
+  ];
 
   return {
     metrics,
@@ -132,16 +161,24 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     },
     async stop() {
       clearInterval(ticking);
-      clearInterval(sweeping);
+      for (const timer of sweeping) clearInterval(timer);
       server.stop();
       authentication.stop();
       hub.close();
+      streams.stop();
+      tickets?.stop();
       await control?.stop();
       await nats.stop();
       await ops.stop();
       log.info('stopped');
     },
   };
+}
+
+/** Names what this process sees of its core routes; a cursor from before its start must not pass for one of now. */
+function randomEpoch(): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+  return Array.from({ length: EPOCH_LENGTH }, () => letters[randomInt(letters.length)]).join('');
 }
 
 function unready(config: Config, metrics: Metrics): string | undefined {

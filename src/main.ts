@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { loadConfiguredKeys } from './auth/configured-keys.ts';
 import { signToken } from './auth/sign.ts';
 import { createBridge } from './bridge.ts';
 import { systemClock } from './clock.ts';
@@ -27,7 +28,8 @@ Usage:
   sidestream token [--config FILE]     sign a token for trying out, with the config's own key
       --sub NAME                       the user
       --claim NAME=VALUE               any other claim, JSON or text; may be given again
-      --ttl DURATION                   until it expires (default: 1h)
+      --ttl DURATION                   until it expires (default: 1h; of a ticket, as long as it may be good)
+      --ticket                         a one-time ticket, of the first issuer that gives them
       --issuer URL                     whose, where auth.jwt has several (default: the first)
       --key FILE                       a private key (PEM), where the config has only public ones
   sidestream --version
@@ -63,30 +65,35 @@ async function main(argv: string[]): Promise<number> {
 
 class UsageError extends Error {}
 
-function check(file: string): number {
-  const { notices } = readConfig(file);
+async function check(file: string): Promise<number> {
+  const { config, notices } = readConfig(file);
+  // What the start would find out: whether the files and JWKs hold keys that are of use.
+  for (const issuer of config.auth.jwt) await loadConfiguredKeys(issuer);
   return print(notices.length === 0 ? `${file}: no problems\n` : `${formatNotices(notices)}\n`);
 }
 
 interface TokenFlags {
   readonly sub?: string | undefined;
   readonly claim: readonly string[];
-  readonly ttl: string;
+  readonly ttl?: string | undefined;
+  readonly ticket: boolean;
   readonly issuer?: string | undefined;
   readonly key?: string | undefined;
 }
 
-async function token(file: string, { sub, claim, ttl, issuer, key }: TokenFlags): Promise<number> {
-  const lifetimeMs = parseDuration(ttl);
-  if (lifetimeMs === undefined || lifetimeMs < 1000)
+async function token(file: string, flags: TokenFlags): Promise<number> {
+  const { sub, claim, ttl, issuer, ticket, key } = flags;
+  const lifetimeMs = ttl === undefined ? undefined : parseDuration(ttl);
+  if (ttl !== undefined && (lifetimeMs === undefined || lifetimeMs < 1000))
     throw new UsageError(`--ttl ${ttl} is not a duration like 15m, of a second or more`);
   const claims = { ...(sub !== undefined && { sub }), ...Object.fromEntries(claim.map(readClaim)) };
   const { auth } = loadConfig(file);
   const signed = await signToken(auth.jwt, {
     claims,
     issuer,
+    ticket,
     privateKeyFile: key,
-    lifetimeS: Math.floor(lifetimeMs / 1000),
+    lifetimeS: lifetimeMs === undefined ? undefined : Math.floor(lifetimeMs / 1000),
     nowS: Math.floor(systemClock.wall() / 1000),
   });
   return print(`${signed}\n`);
@@ -125,7 +132,8 @@ function readArguments(argv: string[]) {
         markdown: { type: 'boolean', default: false },
         sub: { type: 'string' },
         claim: { type: 'string', multiple: true, default: [] },
-        ttl: { type: 'string', default: '1h' },
+        ttl: { type: 'string' },
+        ticket: { type: 'boolean', default: false },
         issuer: { type: 'string' },
         key: { type: 'string' },
       },

@@ -23,16 +23,18 @@ export class LatencyHistogram {
 }
 
 /** Why a message was not published: the label of `sidestream_publications_dropped_total`. */
-export type DropReason = 'too-large' | 'error';
+export type DropReason = 'too-large' | 'error' | 'duplicate';
 /** Which field of a message was dropped while the event still went out. */
-export type DroppedField = 'event';
+export type DroppedField = 'event' | 'ttl';
 
 /** What is counted per route. Held by the channels, so that counting is a field's increment. */
 export class RouteMetrics {
   publications = 0;
+  /** Events sent to those who joined, of what was published before. */
+  replayed = 0;
   deliveries = 0;
-  readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0 };
-  readonly fieldsDropped: Record<DroppedField, number> = { event: 0 };
+  readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0, duplicate: 0 };
+  readonly fieldsDropped: Record<DroppedField, number> = { event: 0, ttl: 0 };
   invalidUtf8 = 0;
 }
 
@@ -101,6 +103,10 @@ export interface Observed {
   channels(): number;
   lingeringChannels(): number;
   natsSubscriptions(): number;
+  /** Memory that history takes, in bytes. */
+  historyBytes(): number;
+  /** Reads of a stream for those who came back with old cursors. */
+  archiveReads(): { readonly all: number; readonly failed: number };
   /** Tokens that were known, and that had to be checked. */
   tokenChecks(): { readonly hit: number; readonly miss: number };
   /** Revocations remembered. */
@@ -109,7 +115,12 @@ export interface Observed {
   controlCommands(): Iterable<[{ readonly result: string }, number]>;
   /** Whether revocations are kept over restarts. */
   controlBucketOpen(): boolean;
+  /** Whether a ticket that was used here is refused by every instance. */
+  ticketsShared(): boolean;
   jwksFetches(): { readonly all: number; readonly failed: number };
+  /** What was asked of the services that say who may listen, by their key under `auth`. */
+  authQuestions(): Iterable<[{ readonly service: string }, number]>;
+  authFaults(): Iterable<[{ readonly service: string; readonly fault: string }, number]>;
   readonly version: string;
   readonly uwsVersion: string;
 }
@@ -244,10 +255,12 @@ function exposeChannels(to: Exposition, metrics: Metrics, observed: Observed): v
     'Message headers that could not be used; the event went out without.',
     ['route', 'field'],
     () =>
-      [...metrics.routes].map(([route, of]): [{ route: string; field: string }, number] => [
-        { route, field: 'event' },
-        of.fieldsDropped.event,
-      ]),
+      [...metrics.routes].flatMap(([route, { fieldsDropped }]) =>
+        Object.entries(fieldsDropped).map(([field, n]): [{ route: string; field: string }, number] => [
+          { route, field },
+          n,
+        ]),
+      ),
   );
   to.counts(
     'sidestream_payloads_repaired_total',
@@ -257,6 +270,23 @@ function exposeChannels(to: Exposition, metrics: Metrics, observed: Observed): v
   );
   to.counts('sidestream_deliveries_total', 'Events handed to connections.', ['route'], () =>
     byRoute((route) => route.deliveries),
+  );
+  to.counts(
+    'sidestream_events_replayed_total',
+    'Events of before that were sent to connections as they joined.',
+    ['route'],
+    () => byRoute((route) => route.replayed),
+  );
+  to.gauge('sidestream_history_bytes', 'Memory that history takes.', observed.historyBytes);
+  to.counter(
+    'sidestream_archive_reads_total',
+    'Reads of a stream for what memory no longer held.',
+    () => observed.archiveReads().all,
+  );
+  to.counter(
+    'sidestream_archive_failures_total',
+    'Such reads that failed; the clients were asked to come back.',
+    () => observed.archiveReads().failed,
   );
   to.counts('sidestream_gaps_total', 'Gaps in channels, by reason.', ['reason'], () =>
     byReason(metrics.gaps),
@@ -286,9 +316,26 @@ function exposeTokens(to: Exposition, observed: Observed): void {
     ['result'],
     () => Object.entries(observed.tokenChecks()).map(([result, n]) => [{ result }, n]),
   );
+  to.counts(
+    'sidestream_auth_questions_total',
+    'Questions sent to the services that say who may listen.',
+    ['service'],
+    observed.authQuestions,
+  );
+  to.counts(
+    'sidestream_auth_faults_total',
+    'Questions that such a service left without an answer of use.',
+    ['service', 'fault'],
+    observed.authFaults,
+  );
   to.gauge('sidestream_revocations', 'Revocations remembered.', observed.revocations);
   to.gauge('sidestream_revocations_persistent', '1 while revocations are kept over restarts.', () =>
     Number(observed.controlBucketOpen()),
+  );
+  to.gauge(
+    'sidestream_tickets_shared',
+    '1 while one-time tickets that were used are told to every instance.',
+    () => Number(observed.ticketsShared()),
   );
   to.counts(
     'sidestream_control_commands_total',

@@ -18,6 +18,12 @@ export const GAP_REASONS = {
   available: 'The subject is permitted again; what was published meanwhile is gone.',
   error: 'A message could not be mapped and was dropped; the log has why.',
   'too-large': 'A message over `limits.event` was dropped.',
+  evicted: 'What came after the cursor is no longer in memory, and was kept nowhere else.',
+  'too-old': 'The stream no longer holds what came after the cursor: its retention ended.',
+  purged: 'The stream was purged of what came after the cursor.',
+  'too-many': 'More was missed than `limits.replay`; the newest of it was sent.',
+  recreated: 'The stream was deleted, and made anew or not at all; positions in the old one are void.',
+  epoch: 'The cursor is of another log: another process, or a stream that was made anew since.',
 } as const;
 
 export type GapReason = keyof typeof GAP_REASONS;
@@ -38,12 +44,15 @@ export const REFUSAL_CODES = {
   TOKEN_INVALID: 'The token is malformed, not signed by a known key, or not meant for this place or time.',
   TOKEN_EXPIRED: 'The token has expired.',
   TOKEN_REVOKED: 'The token was revoked.',
+  TOKEN_USED: 'The one-time ticket has opened a stream already.',
   CHANNEL_FORBIDDEN: 'The token does not give the right to a channel that was asked for.',
   CHANNEL_MALFORMED:
     'A channel name is empty, too long or holds other characters than `A-Z a-z 0-9 _ . : ~ -`.',
   CHANNEL_UNKNOWN: 'No route serves a channel that was asked for.',
   CHANNELS_MISSING: 'The request names no channel.',
   CHANNELS_TOO_MANY: 'The request names more channels than `limits.channelsPerConnection`.',
+  LOGS_TOO_MANY:
+    'The channels are of more than five logs (streams and buckets; all core routes count as one).',
   CURSOR_MALFORMED: '`Last-Event-ID` or `lastEventId` is not a cursor of ours.',
   NOT_ACCEPTABLE: 'The request accepts none of the media types served here.',
   METHOD_NOT_ALLOWED: 'Streams are opened with GET.',

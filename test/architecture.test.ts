@@ -21,6 +21,7 @@ const WITHIN_LAYER: Readonly<Record<string, string>> = {
   'http → auth/identity.ts': 'who a stream is for; the type alone',
   'control → auth/identity.ts': 'whom a command is about; the type alone',
   'control → auth/revocations.ts': 'the store that control feeds; types alone, the bridge hands it over',
+  'control → auth/used-tickets.ts': 'what instances can say of a ticket; the type alone',
 };
 
 /** Who may know which package. One that is not listed has no room yet; what Node brings is free, but for what is listed. */

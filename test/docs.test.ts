@@ -62,12 +62,17 @@ describe('the documentation and the code name the same things', () => {
     const observed = {
       channels: () => 0,
       lingeringChannels: () => 0,
+      historyBytes: () => 0,
+      archiveReads: () => ({ all: 0, failed: 0 }),
       natsSubscriptions: () => 0,
       revocations: () => 0,
       controlCommands: () => [],
       controlBucketOpen: () => false,
+      ticketsShared: () => false,
       tokenChecks: () => ({ hit: 0, miss: 0 }),
       jwksFetches: () => ({ all: 0, failed: 0 }),
+      authQuestions: () => [],
+      authFaults: () => [],
       version: '0',
       uwsVersion: '0',
     };

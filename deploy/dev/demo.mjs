@@ -9,15 +9,16 @@ import { prove } from './proof.mjs';
 
 const USAGE = `Usage: npm run demo -- [options]
 
-Starts nats-server, Sidestream and a service that publishes prices, a chat, a task's progress and a log, and
-serves a page that shows them over one connection. Ctrl-C stops all of it.
+Starts nats-server, Sidestream and a service that publishes prices, a chat, a task's progress, a log, orders and
+settings, and serves a page that shows them and can cut a line of its own. Ctrl-C stops all of it.
 
   --once      prove it: open the stream, see events of every channel, print them, drain, exit 0
   --verbose   show what every part writes
   --help
 
-NATS_URL=URL uses a NATS server that already runs. Ports 8000 (page), 8080 (events), 9090 (metrics) and 4222 (NATS)
-are used where they are free, others where they are not.`;
+NATS_URL=URL uses a NATS server that already runs, and leaves the stream DEMO_ORDERS and the key-value bucket
+demo_settings there; without JetStream there are no orders and no settings. Ports 8000 (page), 8080 (events),
+9090 (metrics) and 4222 (NATS) are used where they are free, others where they are not.`;
 
 /** npm passes a Ctrl-C on that the terminal has sent to us already: within this time it is the same one. */
 const SAME_SIGNAL_MS = 500;

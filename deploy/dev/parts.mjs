@@ -1,4 +1,6 @@
 // What the demo consists of, and where each part listens.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from './command.mjs';
 import { withLock } from './lock.mjs';
@@ -31,6 +33,13 @@ async function answersOk(url) {
   );
 }
 
+/** Where nats-server keeps what JetStream stores: gone with us. */
+function storage() {
+  const folder = mkdtempSync(join(tmpdir(), 'sidestream-demo-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
+}
+
 const node = (file, args, env) => ({ program: process.execPath, args: [join(ROOT, file), ...args], env });
 
 async function startAll(children, { natsServer, anyPort }) {
@@ -43,10 +52,25 @@ async function startAll(children, { natsServer, anyPort }) {
     ops: `http://127.0.0.1:${ports.ops}`,
   };
   if (natsServer !== undefined) {
-    const command = { program: natsServer, args: ['--addr', '127.0.0.1', '--port', String(ports.nats)] };
-    await children.start('nats-server', command, () => isListening(ports.nats));
+    const args = [
+      '--addr',
+      '127.0.0.1',
+      '--port',
+      String(ports.nats),
+      '--jetstream',
+      '--store_dir',
+      storage(),
+    ];
+    await children.start('nats-server', { program: natsServer, args }, () => isListening(ports.nats));
   }
   const env = { ...process.env, NATS_URL: nats };
+  const backend = node('deploy/demo/backend.mjs', [], {
+    ...env,
+    PORT: String(ports.page),
+    EVENTS_URL: urls.events,
+  });
+  // It makes the stream and the bucket, and listens when they are there.
+  await children.start('backend', backend, () => isListening(ports.page));
   const sidestream = node('dist/main.js', ['serve', '--config', join(ROOT, 'deploy/demo/sidestream.yaml')], {
     ...env,
     SIDESTREAM_LISTEN: `127.0.0.1:${ports.events}`,
@@ -54,17 +78,11 @@ async function startAll(children, { natsServer, anyPort }) {
     PAGE_PORT: String(ports.page),
   });
   await children.start('sidestream', sidestream, () => answersOk(`${urls.ops}/readyz`));
-  const backend = node('deploy/demo/backend.mjs', [], {
-    ...env,
-    PORT: String(ports.page),
-    EVENTS_URL: urls.events,
-  });
-  await children.start('backend', backend, () => isListening(ports.page));
   return urls;
 }
 
 /**
- * Starts nats-server (unless NATS_URL names one), Sidestream and the backend, each when the one before is of use.
+ * Starts nats-server (unless NATS_URL names one), the backend and Sidestream, each when the one before is of use.
  * @param {import('./children.mjs').Children} children
  * @param {{ natsServer: string | undefined, anyPort: boolean }} options anyPort: not even the preferred ports
  * @returns {Promise<Urls>}

@@ -24,6 +24,8 @@ const EXPECTED = {
   },
   'task-7': { event: 'task-7', each: (data) => isPercent(JSON.parse(data).percent) },
   'logs-web-1': { event: 'log', each: (data) => data !== '', once: (data) => data.includes('\n') },
+  orders: { event: 'order', each: (data) => Number.isInteger(JSON.parse(data).number) },
+  'settings-shop': { event: 'put', each: (data) => JSON.parse(data).key.startsWith('shop.') },
 };
 
 /** The channel an event is of: by its name, and among prices by the envelope. */

@@ -1,6 +1,7 @@
 // `npm test`: everything a change must pass, in the order in which it fails fastest.
 import { join } from 'node:path';
 import { ROOT, runProgram, say } from './command.mjs';
+import { ensureCurrentNatsServer } from './current-nats-server.mjs';
 import { ensureBuild, ensureDependencies } from './dependencies.mjs';
 import { ensureNatsServer } from './nats-server.mjs';
 import { ensureChromium, ensureOpenssl } from './test-programs.mjs';
@@ -13,6 +14,15 @@ const STEPS = {
   types: ['typescript/bin/tsc', '--noEmit'],
   tests: ['vitest/vitest.mjs', 'run'],
 };
+
+/** What depends on the nats-server's version; run once more against a current one where the other is old. */
+const VERSIONED = [
+  'test/integration/stream-',
+  'test/integration/kv',
+  'test/integration/revocation',
+  'test/integration/tickets',
+  'test/stress',
+];
 
 // Node runs the tools' own files: no shell and no npx between us and their exit codes.
 const runTool = ([file, ...args], env) =>
@@ -48,5 +58,19 @@ export async function test(args) {
       return code;
     }
   }
-  return 0;
+  return args.length > 0 ? 0 : testVersions(env);
+}
+
+/** @returns {Promise<number>} vitest's exit code; 0 where there is no other server */
+async function testVersions(env) {
+  const current = await ensureCurrentNatsServer(env.NATS_SERVER_BIN);
+  if (current.file === env.NATS_SERVER_BIN) return 0;
+  if (current.why !== undefined) {
+    say(`The tests of a current nats-server will not run: ${current.why}.`);
+    return 0;
+  }
+  say('tests against a current nats-server');
+  const { code } = await runTool([...STEPS.tests, ...VERSIONED], { ...env, NATS_SERVER_BIN: current.file });
+  if (code !== 0) say('tests against a current nats-server: failed');
+  return code;
 }

@@ -66,34 +66,35 @@ export function claimAt(claims: Readonly<Record<string, unknown>>, path: string)
   if (Object.hasOwn(claims, path)) return claims[path];
   let value: unknown = claims;
   for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    if (typeof value !== 'object' || value === null) return undefined;
+    // Its own members only: `constructor` is no claim.
     value = Object.entries(value).find(([key]) => key === name)?.[1];
   }
   return value;
 }
 
-/** `*` in a pattern stands for characters other than a dot, at least one; everything else for itself. */
-function matches(pattern: unknown, channel: string): boolean {
-  if (typeof pattern !== 'string' || pattern === '' || pattern.length > 256) return false;
-  const [first = '', ...rest] = pattern.split('*');
-  if (rest.length === 0) return pattern === channel;
-  // Walked by hand and not by a RegExp: a claim like `*a*a*a*a*b` must not cost exponential time.
-  return channel.startsWith(first) && matchRest(rest, channel, first.length);
-}
+/** Longest pattern that is looked at, in characters; no channel's name is longer. */
+const MAX_PATTERN_LENGTH = 256;
 
-function matchRest(pieces: readonly string[], channel: string, from: number): boolean {
-  // reach[i]: the pieces so far can end at position i.
-  let reach = new Set([from]);
-  for (const [index, piece] of pieces.entries()) {
-    const last = index === pieces.length - 1;
-    const next = new Set<number>();
-    for (const start of reach) {
-      for (let end = start + 1; end <= channel.length && channel[end - 1] !== '.'; end += 1) {
-        if (channel.startsWith(piece, end) && (!last || end + piece.length === channel.length))
-          next.add(end + piece.length);
-      }
+/**
+ * `*` in a pattern stands for characters other than a dot, at least one; everything else for itself. All ways are
+ * followed at once and not by a RegExp: a claim like `*a*a*a*a*b` must not cost exponential time.
+ */
+function matches(pattern: unknown, channel: string): boolean {
+  if (typeof pattern !== 'string' || pattern.length > MAX_PATTERN_LENGTH) return false;
+  if (!pattern.includes('*')) return pattern === channel;
+  // reached[i]: what was read of the channel can be what the pattern's first i characters stand for.
+  const reached = new Uint8Array(pattern.length + 1);
+  reached[0] = 1;
+  for (const character of channel) {
+    // Backwards, so that what is left of `end` is still of the character before.
+    for (let end = pattern.length; end > 0; end -= 1) {
+      const before = reached[end - 1] ?? 0;
+      const piece = pattern[end - 1];
+      if (piece === '*') reached[end] = character === '.' ? 0 : before | (reached[end] ?? 0);
+      else reached[end] = piece === character ? before : 0;
     }
-    reach = next;
+    reached[0] = 0;
   }
-  return reach.size > 0;
+  return reached[pattern.length] === 1;
 }

@@ -2,17 +2,16 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { Router } from '../routing/router.ts';
+import { AccessCallouts } from './access-callout.ts';
+import type { AskingVerifier } from './asking-verifier.ts';
 import { Authenticator } from './authenticator.ts';
-import {
-  type AccessCallout,
-  type CalloutOptions,
-  createAccessCallout,
-  createCalloutVerifier,
-} from './callout.ts';
-import type { Identity, Verifier } from './identity.ts';
+import { createCalloutVerifier } from './callout.ts';
+import type { Verifier } from './identity.ts';
 import { createIntrospectionVerifier } from './introspection.ts';
 import { createJwtVerifier, type JwtVerifier } from './jwt.ts';
 import type { Revocations } from './revocations.ts';
+import type { ServiceCounts } from './service.ts';
+import { type Claim, UsedTickets } from './used-tickets.ts';
 import { CachedVerifier } from './verified.ts';
 
 export interface AuthenticationOptions {
@@ -23,43 +22,49 @@ export interface AuthenticationOptions {
   readonly log: Logger;
   /** Asks a service over NATS; rejects where none answers. */
   request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  /** Tells the other instances that a ticket is used; says whether it was before. Never rejects. */
+  claimTicket(key: string): Promise<Claim>;
 }
 
 /** What a JWT says is good until it expires; only how many are kept is bounded. */
 const JWT_MAX_TTL_MS = 365 * 24 * 60 * 60 * 1000;
 /** Longest answer of a service that is asked, in bytes: claims are small. */
 const MAX_ANSWER_BYTES = 64 * 1024;
-const DEFAULT_CALLOUT = { timeoutMs: 2000, concurrency: 64 };
 
 /** All of the room, wired by the config: an authenticator, and what it needs started and stopped. */
 export class Authentication {
   readonly authenticator: Authenticator;
   readonly #jwt: JwtVerifier | undefined;
   readonly #caches: readonly CachedVerifier[];
+  /** By their key under `auth`. */
+  readonly #services = new Map<string, ServiceCounts>();
 
-  constructor({ config, router, revocations, clock, log, request }: AuthenticationOptions) {
+  constructor(options: AuthenticationOptions) {
+    const { config, router, revocations, clock, log, request, claimTicket } = options;
     const { size: maxTokens, badTtlMs, maxTtlMs } = config.cache;
     const cached = (verifier: Verifier, ttlMs: number) =>
       new CachedVerifier(verifier, { maxTokens, badTtlMs, maxTtlMs: ttlMs }, clock);
     this.#jwt = config.jwt.length === 0 ? undefined : createJwtVerifier(config.jwt, { clock, log });
     const jwt = this.#jwt === undefined ? undefined : cached(this.#jwt, JWT_MAX_TTL_MS);
-    const limits = { ...DEFAULT_CALLOUT, ...config.callout };
-    const callout = (subject: string): CalloutOptions => ({ ...limits, subject, maxBytes: MAX_ANSWER_BYTES });
-    const asked = opaqueVerifier(config, callout, { clock, log, request });
+    const asked = opaqueVerifier(config, { clock, log, request });
     const opaque = asked === undefined ? undefined : cached(asked, maxTtlMs);
+    if (asked !== undefined)
+      this.#services.set(config.introspection === undefined ? 'callout' : 'introspection', asked.counts);
     this.#caches = [jwt, opaque].filter((cache) => cache !== undefined);
-    const accessCallouts = new Map<string, AccessCallout>();
+    const callouts = new AccessCallouts(
+      { ...config.access, maxBytes: MAX_ANSWER_BYTES },
+      { clock, log, request },
+    );
+    if (router.routes.some((route) => route.config.access.some(({ kind }) => kind === 'callout')))
+      this.#services.set('access', callouts.counts);
+    const tickets = new UsedTickets({ clock, log, claim: claimTicket });
     this.authenticator = new Authenticator({
       router,
       revocations,
       ...(jwt !== undefined && { jwt }),
       ...(opaque !== undefined && { opaque }),
-      askAccess: (subject, identity, channel, about) => {
-        const known = accessCallouts.get(subject);
-        const asking = known ?? createAccessCallout(callout(subject), { clock, log, request });
-        if (known === undefined) accessCallouts.set(subject, asking);
-        return asking.allow(identity, channel, about);
-      },
+      redeem: (ticket) => tickets.redeem(ticket),
+      askAccess: (...question) => callouts.ask(...question),
     });
   }
 
@@ -68,6 +73,21 @@ export class Authentication {
     const sum = (read: (cache: CachedVerifier) => number) =>
       this.#caches.reduce((total, cache) => total + read(cache), 0);
     return { hit: sum((cache) => cache.hits), miss: sum((cache) => cache.misses) };
+  }
+
+  /** Questions sent to each service that is configured. */
+  get questions(): [{ readonly service: string }, number][] {
+    return [...this.#services].map(([service, { questions }]) => [{ service }, questions]);
+  }
+
+  /** Questions that each left without an answer of use, by why. */
+  get faults(): [{ readonly service: string; readonly fault: string }, number][] {
+    return [...this.#services].flatMap(([service, { faults }]) =>
+      Object.entries(faults).map(([fault, n]): [{ service: string; fault: string }, number] => [
+        { service, fault },
+        n,
+      ]),
+    );
   }
 
   get jwksFetches(): { readonly all: number; readonly failed: number } {
@@ -82,21 +102,15 @@ export class Authentication {
   stop(): void {
     this.#jwt?.stop();
   }
-
-  /** Drops what is remembered of identities that are no longer good. */
-  forget(matches: (identity: Identity) => boolean): void {
-    for (const cache of this.#caches) cache.forget(matches);
-  }
 }
 
 function opaqueVerifier(
   config: Config['auth'],
-  callout: (subject: string) => CalloutOptions,
   deps: Pick<AuthenticationOptions, 'clock' | 'log' | 'request'>,
-): Verifier | undefined {
+): AskingVerifier | undefined {
   if (config.introspection !== undefined) {
     return createIntrospectionVerifier({ ...config.introspection, maxBytes: MAX_ANSWER_BYTES }, deps);
   }
   if (config.callout === undefined) return undefined;
-  return createCalloutVerifier(callout(config.callout.subject), deps);
+  return createCalloutVerifier({ ...config.callout, maxBytes: MAX_ANSWER_BYTES }, deps);
 }

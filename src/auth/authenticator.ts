@@ -1,8 +1,9 @@
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Route, Router } from '../routing/router.ts';
 import { decideAccess, safeClaim } from './access.ts';
-import type { Identity, TokenFault, TokenRequest, Verification, Verifier } from './identity.ts';
+import type { Identity, Ticket, TokenFault, TokenRequest, Verification, Verifier } from './identity.ts';
 import type { Revocations } from './revocations.ts';
+import type { Redemption } from './used-tickets.ts';
 
 /** A verifier that can tell at once what it knows already. */
 export interface KnowingVerifier extends Verifier {
@@ -16,6 +17,8 @@ export interface AuthenticatorOptions {
   readonly jwt?: KnowingVerifier;
   /** For all others; for JWTs too where there is no `jwt`. */
   readonly opaque?: KnowingVerifier;
+  /** Takes a ticket for used from now on; says whether it was not before. Never rejects. */
+  redeem(ticket: Ticket): Promise<Redemption>;
   /** Asks on a NATS subject whether an identity may read a channel. */
   askAccess(
     subject: string,
@@ -31,6 +34,16 @@ export interface Petition {
   readonly destinations: readonly Destination[];
   /** Whether a token that is not known yet may be checked for this caller now. */
   mayVerify(): boolean;
+  /** What speaks against the stream besides the token: asked before a ticket is used up for it. */
+  objection(permit: Permit): Objection | undefined;
+}
+
+export interface Objection {
+  readonly refused: RefusalCode;
+  /** The channel that is to blame, if one is. */
+  readonly channel?: string;
+  /** For the log at debug level: what exactly is wrong with the token. */
+  readonly detail?: string;
 }
 
 export interface Permit {
@@ -39,12 +52,16 @@ export interface Permit {
   readonly destinations: readonly Destination[];
 }
 
-export interface Denial {
-  readonly refused: RefusalCode;
-  readonly channel?: string;
+export interface Denial extends Objection {
   /** Whether the token itself was found bad: such callers are slowed down. */
   readonly badToken: boolean;
 }
+
+const REFUSED_TICKETS: Readonly<Record<Exclude<Redemption, 'first'>, RefusalCode>> = {
+  used: 'TOKEN_USED',
+  unavailable: 'AUTH_UNAVAILABLE',
+  expired: 'TOKEN_EXPIRED',
+};
 
 const FAULTS: Readonly<Record<TokenFault, RefusalCode>> = {
   malformed: 'TOKEN_INVALID',
@@ -82,6 +99,13 @@ export class Authenticator {
   }
 
   permit(petition: Petition): Permit | Denial | Promise<Permit | Denial> {
+    const outcome = this.#decide(petition);
+    return outcome instanceof Promise
+      ? outcome.then((decided) => this.#redeem(decided, petition))
+      : this.#redeem(outcome, petition);
+  }
+
+  #decide(petition: Petition): Permit | Denial | Promise<Permit | Denial> {
     const { token, request } = petition;
     const verifier = token === undefined ? undefined : this.#verifierOf(token);
     if (token === undefined || verifier === undefined) return this.#authorise(undefined, petition);
@@ -98,8 +122,8 @@ export class Authenticator {
 
   #judge(verification: Verification, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
     if ('rejected' in verification) {
-      const refused = FAULTS[verification.rejected];
-      return { refused, badToken: verification.rejected !== 'unavailable' };
+      const { rejected, detail, wasGood = false } = verification;
+      return { refused: FAULTS[rejected], detail, badToken: rejected !== 'unavailable' && !wasGood };
     }
     if (this.#options.revocations.isRevoked(verification))
       return { refused: 'TOKEN_REVOKED', badToken: true };
@@ -142,6 +166,24 @@ export class Authenticator {
     if (identity !== undefined && this.#options.revocations.isRevoked(identity))
       return { refused: 'TOKEN_REVOKED', badToken: true };
     return permit;
+  }
+
+  /**
+   * The last step: whoever is refused, or told to come back, keeps the ticket. No second use is ever let pass, however
+   * soon: who read the ticket in a log cannot be told from the browser that lost its connection.
+   */
+  #redeem(outcome: Permit | Denial, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
+    if ('refused' in outcome || outcome.identity?.ticket === undefined) return outcome;
+    const { identity } = outcome;
+    const objection = petition.objection(outcome);
+    if (objection !== undefined) return { ...objection, badToken: false };
+    return this.#options.redeem(outcome.identity.ticket).then((redemption) => {
+      // A browser that lost its connection brings its ticket again: that is no sign of an attack.
+      if (redemption !== 'first') return { refused: REFUSED_TICKETS[redemption], badToken: false };
+      return this.#options.revocations.isRevoked(identity)
+        ? { refused: 'TOKEN_REVOKED', badToken: true }
+        : outcome;
+    });
   }
 
   #withAutomatic(identity: Identity | undefined, asked: readonly Destination[]): readonly Destination[] {

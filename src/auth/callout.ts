@@ -1,13 +1,16 @@
 import { Failed, malformed, readClaims, readObject } from './answer.ts';
 import { AskingVerifier } from './asking-verifier.ts';
-import type { Identity, TokenRequest, Verification } from './identity.ts';
-import { Service, type ServiceCounts, type ServiceDeps, type ServiceOptions } from './service.ts';
+import type { Verification } from './identity.ts';
+import { Service, type ServiceDeps, type ServiceOptions } from './service.ts';
 
-export interface CalloutOptions extends ServiceOptions {
-  /** Where the backend listens. */
-  readonly subject: string;
+export interface CalloutLimits extends ServiceOptions {
   /** Largest answer, in bytes. */
   readonly maxBytes: number;
+}
+
+export interface CalloutOptions extends CalloutLimits {
+  /** Where the backend listens. */
+  readonly subject: string;
 }
 
 export interface CalloutDeps extends ServiceDeps {
@@ -30,16 +33,6 @@ export interface ConnectQuestion {
   readonly channels: readonly string[];
 }
 
-/** May they listen here? Answered by `{"allow":true}` or `{"allow":false}`. */
-export interface SubscribeQuestion {
-  readonly version: 1;
-  readonly kind: 'subscribe';
-  readonly channel: string;
-  /** Of the checked token; `null` where the request brought none. */
-  readonly claims: Readonly<Record<string, unknown>> | null;
-  readonly address: string;
-}
-
 /** Longest reason for a refusal that is kept for the log, in UTF-16 units. */
 const MAX_REASON_LENGTH = 200;
 
@@ -57,40 +50,23 @@ export function createCalloutVerifier(options: CalloutOptions, deps: CalloutDeps
       userAgent,
       channels,
     };
-    const answer = await put(JSON.stringify(question), options, deps);
+    const answer = await put(options.subject, JSON.stringify(question), options, deps);
     return answer instanceof Failed ? answer : toVerification(answer, token, deps.clock.wall());
   });
 }
 
-/** `unavailable` says nothing about the channel: the request is refused as overload. */
-export type Access = 'allow' | 'deny' | 'unavailable';
-
-/** Asks a backend over NATS, channel by channel, who may listen. */
-export interface AccessCallout {
-  readonly counts: ServiceCounts;
-  /** Never rejects. Equal questions at the same time are asked once; nothing is remembered. */
-  allow(identity: Identity | undefined, channel: string, request: TokenRequest): Promise<Access>;
-}
-
-export function createAccessCallout(options: CalloutOptions, deps: CalloutDeps): AccessCallout {
-  const service = new Service<{ readonly access: Access }>('access callout', options, deps);
-  return {
-    counts: service.counts,
-    async allow(identity, channel, { address }) {
-      const claims = identity?.claims ?? null;
-      const question: SubscribeQuestion = { version: 1, kind: 'subscribe', channel, claims, address };
-      // The question is its own key: whatever the answer may depend on is in it.
-      const text = JSON.stringify(question);
-      const answer = await service.ask(text, async () => toAccess(await put(text, options, deps)));
-      return answer instanceof Failed ? 'unavailable' : answer.access;
-    },
-  };
-}
-
 type Answer = Readonly<Record<string, unknown>> | Failed;
 
-async function put(question: string, options: CalloutOptions, { request }: CalloutDeps): Promise<Answer> {
-  const { subject, timeoutMs, maxBytes } = options;
+/**
+ * Puts one question, and reads the answer as a JSON object.
+ * @throws whatever `request` rejects with
+ */
+export async function put(
+  subject: string,
+  question: string,
+  { timeoutMs, maxBytes }: CalloutLimits,
+  { request }: CalloutDeps,
+): Promise<Answer> {
   const bytes = await request(subject, Buffer.from(question), timeoutMs);
   return bytes.length > maxBytes ? new Failed('too-large', `${bytes.length} bytes`) : readObject(bytes);
 }
@@ -110,10 +86,4 @@ function toVerification(
     ? 'for a reason that holds the token'
     : refused.slice(0, MAX_REASON_LENGTH);
   return { rejected: 'invalid', detail: `the callout refused: ${reason}` };
-}
-
-function toAccess(answer: Answer): { readonly access: Access } | Failed {
-  if (answer instanceof Failed) return answer;
-  if (typeof answer.allow !== 'boolean') return malformed('`allow` is neither true nor false');
-  return { access: answer.allow ? 'allow' : 'deny' };
 }

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { KeyConfig } from '../config/schema.ts';
+import type { JwtIssuerConfig, KeyConfig } from '../config/schema.ts';
 import { SidestreamError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { createLog, type Logger } from '../log.ts';
 import { parseKeySet } from './key-set.ts';
 import {
   type KeyPurpose,
@@ -23,6 +23,38 @@ export interface ConfiguredKeysContext {
   readonly log: Logger;
 }
 
+/** An issuer, for errors. */
+export function nameOfIssuer({ issuer }: Pick<JwtIssuerConfig, 'issuer'>): string {
+  return issuer === undefined ? 'the issuer without a name' : `the issuer ${issuer}`;
+}
+
+/**
+ * What the config itself has of an issuer's keys, not loaded yet.
+ * @throws SidestreamError CONFIG_INVALID — an entry that names not exactly one key
+ */
+export function configuredKeys(
+  issuer: Pick<JwtIssuerConfig, 'issuer' | 'algorithms' | 'keys'>,
+  log: Logger,
+): readonly ConfiguredKeys[] {
+  const { algorithms, keys } = issuer;
+  return keys.map((key, index) => {
+    const place = `key ${index + 1} of ${nameOfIssuer(issuer)}`;
+    return new ConfiguredKeys(key, { place, algorithms, log });
+  });
+}
+
+const NO_LOG = createLog({ level: 'silent', format: 'json' }, { write: () => undefined });
+
+/**
+ * The same, loaded, for a command that runs once and logs nothing.
+ * @throws SidestreamError CONFIG_INVALID — a key is unreadable, malformed, too short or of the wrong kind
+ */
+export async function loadConfiguredKeys(issuer: JwtIssuerConfig): Promise<readonly ConfiguredKeys[]> {
+  const configured = configuredKeys(issuer, NO_LOG);
+  for (const entry of configured) await entry.load();
+  return configured;
+}
+
 type Form = 'secret' | 'publicKey' | 'jwk' | 'jwks';
 
 interface Material {
@@ -39,6 +71,7 @@ export class ConfiguredKeys {
   readonly #place: string;
   readonly #log: Logger;
   #keys: readonly VerificationKey[] = [];
+  #skipped: readonly string[] = [];
   #fingerprint = '';
 
   /** @throws SidestreamError CONFIG_INVALID — not exactly one key is named */
@@ -51,6 +84,11 @@ export class ConfiguredKeys {
 
   get keys(): readonly VerificationKey[] {
     return this.#keys;
+  }
+
+  /** What a key set has besides: which key, and why it does not serve. */
+  get skipped(): readonly string[] {
+    return this.#skipped;
   }
 
   /** @throws SidestreamError CONFIG_INVALID — the key is unreadable, malformed, too short or of the wrong kind */
@@ -97,6 +135,7 @@ export class ConfiguredKeys {
   #readSet(json: string): readonly VerificationKey[] {
     const { keys, skipped } = parseKeySet(json, { ...this.#purpose, secrets: 'taken' });
     if (keys.length === 0) throw new Error(`holds no usable key: ${skipped.join('; ') || 'it is empty'}`);
+    this.#skipped = skipped;
     if (skipped.length > 0) this.#log.warn({ file: this.#material.file, skipped }, 'skipped keys for tokens');
     return keys;
   }

@@ -10,6 +10,16 @@ export interface Identity {
   readonly issuedAtMs: number | undefined;
   /** `jti`. */
   readonly tokenId: string | undefined;
+  /** Present where the token opens one stream only; `expiresAtMs` is then when that stream ends. */
+  readonly ticket?: Ticket;
+}
+
+/** What makes a token good for one stream. */
+export interface Ticket {
+  /** Names it among the tickets of all issuers: 64 hexadecimal digits, which say nothing about it. */
+  readonly key: string;
+  /** From when on it is refused for its age, in milliseconds since the Unix epoch: until then its use is remembered. */
+  readonly untilMs: number;
 }
 
 /**
@@ -22,6 +32,8 @@ export interface Rejected {
   readonly rejected: TokenFault;
   /** For the log at debug level: what exactly; never the token or a part of it. */
   readonly detail: string;
+  /** It was good once, and clients bring it again by their nature: who does is not slowed down for it. */
+  readonly wasGood?: true;
 }
 
 export type Verification = Identity | Rejected;

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { JwtIssuerConfig } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import { ALGORITHMS, isSymmetric } from './algorithms.ts';
-import { ConfiguredKeys, invalid } from './configured-keys.ts';
+import { type ConfiguredKeys, configuredKeys, invalid, nameOfIssuer } from './configured-keys.ts';
 import { type JwksCounters, RemoteKeys, type Renewal } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
 
@@ -39,14 +39,11 @@ export class Issuer {
   constructor(options: JwtIssuerOptions, context: IssuerContext) {
     const { algorithms, jwksUrl, jwksCaFile } = options;
     this.options = options;
-    const place = options.issuer === undefined ? 'the issuer without a name' : `the issuer ${options.issuer}`;
+    const place = nameOfIssuer(options);
     checkAlgorithms(algorithms, place);
     if (options.keys.length === 0 && jwksUrl === undefined)
       throw invalid(`${place} has neither keys nor a jwksUrl`);
-    this.#configured = options.keys.map(
-      (key, index) =>
-        new ConfiguredKeys(key, { place: `key ${index + 1} of ${place}`, algorithms, log: context.log }),
-    );
+    this.#configured = configuredKeys(options, context.log);
     this.#remote =
       jwksUrl === undefined
         ? undefined

@@ -39,15 +39,21 @@ export type Question<T> = (signal: AbortSignal) => Promise<T | Failed>;
 
 /** A service outside that is asked about tokens or channels, and that may be slow, down or mad. */
 export class Service<T extends object> {
-  readonly counts = new ServiceCounts();
+  readonly counts: ServiceCounts;
   readonly #name: string;
   readonly #timeoutMs: number;
   readonly #deps: ServiceDeps;
   readonly #gate: Gate<T | Failed>;
   readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
 
-  /** `name` is for the log. */
-  constructor(name: string, { timeoutMs, concurrency }: ServiceOptions, deps: ServiceDeps) {
+  /** `name` is for the log. Several may count in one place. */
+  constructor(
+    name: string,
+    { timeoutMs, concurrency }: ServiceOptions,
+    deps: ServiceDeps,
+    counts = new ServiceCounts(),
+  ) {
+    this.counts = counts;
     this.#name = name;
     this.#timeoutMs = timeoutMs;
     this.#deps = deps;

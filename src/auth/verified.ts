@@ -23,7 +23,8 @@ interface Entry<T> {
 
 /**
  * Remembers what another verifier found, so that a reconnect storm of known tokens costs a hash each. Good and bad tokens
- * are kept apart: rubbish in any quantity pushes no good token out.
+ * are kept apart: rubbish in any quantity pushes no good token out. So are tickets, which come once each; knowing one says
+ * nothing about whether it was used.
  *
  * The cache itself tells no time: to lru-cache an age equal to the limit is not too old, a limit of 0 is none, and its
  * clock may lag by a timer. Here an entry is over at its time, and an identity also when the wall clock says so.
@@ -37,20 +38,21 @@ export class CachedVerifier implements Verifier {
   readonly #options: CacheOptions;
   readonly #clock: Clock;
   readonly #good: LRUCache<string, Entry<Identity>>;
+  readonly #tickets: LRUCache<string, Entry<Identity>>;
   readonly #bad: LRUCache<string, Entry<Rejected>>;
-  #forgotten = 0;
 
   constructor(inner: Verifier, options: CacheOptions, clock: Clock) {
     this.#inner = inner;
     this.#options = options;
     this.#clock = clock;
     this.#good = new LRUCache({ max: options.maxTokens });
+    this.#tickets = new LRUCache({ max: options.maxTokens });
     this.#bad = new LRUCache({ max: options.maxTokens });
   }
 
   /** Tokens held, good and bad, those included whose time is over. */
   get size(): number {
-    return this.#good.size + this.#bad.size;
+    return this.#good.size + this.#tickets.size + this.#bad.size;
   }
 
   /** What is known of a token, at once; `undefined`: {@link verify} must find out. */
@@ -63,32 +65,18 @@ export class CachedVerifier implements Verifier {
     const known = this.#look(key);
     if (known !== undefined) return known;
     this.misses += 1;
-    const forgotten = this.#forgotten;
     const verification = await this.#inner.verify(token, request);
-    // Somebody was forgotten meanwhile, perhaps the one who was just found; the next request will tell.
-    if (forgotten === this.#forgotten) this.#keep(key, verification);
+    this.#keep(key, verification);
     return verification;
   }
 
-  /**
-   * Drops the identities that `matches` picks; gives their number. A verification that is under way is not kept, but still
-   * answered: whoever revokes must also check what {@link verify} returns.
-   */
-  forget(matches: (identity: Identity) => boolean): number {
-    this.#forgotten += 1;
-    const keys = [...this.#good].filter(([, { verification }]) => matches(verification)).map(([key]) => key);
-    for (const key of keys) this.#good.delete(key);
-    return keys.length;
-  }
-
   #look(key: string): Verification | undefined {
-    const known = this.#good.get(key) ?? this.#bad.get(key);
+    const known = this.#good.get(key) ?? this.#tickets.get(key) ?? this.#bad.get(key);
     if (known === undefined) return undefined;
     const { verification, untilMs } = known;
     const isOver = untilMs <= this.#clock.now();
     if (isOver || (!('rejected' in verification) && hasExpired(verification, this.#clock))) {
-      this.#good.delete(key);
-      this.#bad.delete(key);
+      for (const cache of [this.#good, this.#tickets, this.#bad]) cache.delete(key);
       return undefined;
     }
     this.hits += 1;
@@ -99,8 +87,9 @@ export class CachedVerifier implements Verifier {
     const nowMs = this.#clock.now();
     const { maxTtlMs, badTtlMs } = this.#options;
     if (!('rejected' in verification)) {
+      const cache = verification.ticket === undefined ? this.#good : this.#tickets;
       if (maxTtlMs > 0 && !hasExpired(verification, this.#clock))
-        this.#good.set(key, { verification, untilMs: nowMs + maxTtlMs });
+        cache.set(key, { verification, untilMs: nowMs + maxTtlMs });
     } else if (badTtlMs > 0 && LASTING.has(verification.rejected)) {
       this.#bad.set(key, { verification, untilMs: nowMs + badTtlMs });
     }
@@ -108,8 +97,8 @@ export class CachedVerifier implements Verifier {
 }
 
 // The wall clock's to tell: a clock that was set, or a machine that slept, moves no other.
-function hasExpired({ expiresAtMs }: Identity, clock: Clock): boolean {
-  return expiresAtMs !== undefined && expiresAtMs <= clock.wall();
+function hasExpired({ expiresAtMs = Infinity, ticket }: Identity, clock: Clock): boolean {
+  return Math.min(expiresAtMs, ticket?.untilMs ?? Infinity) <= clock.wall();
 }
 
 // Never the token itself: a heap dump shows no credentials. `crypto.hash` would be quicker, but exists from Node 21 only.

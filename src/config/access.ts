@@ -54,7 +54,7 @@ const rule = section(
     }).optional(),
     callout: subject({
       description:
-        'Whomever the backend that answers on this NATS subject allows; it is asked for each channel of each stream.',
+        'Whomever the backend that answers on this NATS subject allows; it is asked for each channel of each stream, as `auth.access` says.',
       example: 'authz.subscribe',
     }).optional(),
   },

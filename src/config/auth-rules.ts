@@ -17,9 +17,10 @@ export function canVerify({ jwt, introspection, callout }: Auth | Config['auth']
 }
 
 /** The rules for what stands under `auth`. */
-export function checkAuth({ auth }: Settings, judgement: Judgement): Finding[] {
+export function checkAuth({ auth, control }: Settings, judgement: Judgement): Finding[] {
   if (!judgement.readable(...PATH)) return [];
   return [
+    ...checkBuckets(control, judgement),
     ...checkTokenPlaces(auth, judgement),
     ...onlyOne(auth, ['introspection', 'callout'], PATH),
     ...checkIntrospection(auth, judgement),
@@ -31,6 +32,12 @@ function checkTokenPlaces({ token }: Auth, { sound }: Judgement): Finding[] {
   const path = [...PATH, 'token'];
   if (!sound(...path) || token.length > 0) return [];
   return [{ path, message: 'is empty: no request could bring a token; name one place at least' }];
+}
+
+function checkBuckets({ bucket, ticketBucket }: Settings['control'], { sound }: Judgement): Finding[] {
+  const path = ['control', 'ticketBucket'];
+  if (!sound('control') || bucket !== ticketBucket) return [];
+  return [{ path, message: 'is the bucket of revocations: give used tickets one of their own' }];
 }
 
 function checkIntrospection({ introspection }: Auth, { readable }: Judgement): Finding[] {
@@ -65,6 +72,7 @@ function checkIssuer(issuer: Issuer, path: Path, { readable, sound }: Judgement)
   const { algorithms, jwksUrl, keys } = issuer;
   const hasAlgorithms = sound(...path, 'algorithms');
   const findings = hasAlgorithms ? checkAlgorithms(issuer, path) : [];
+  if (sound(...path, 'ticket')) findings.push(...checkTicket(issuer, path, sound));
   if (!readable(...path, 'keys')) return findings;
   if (keys.length === 0 && jwksUrl === undefined && sound(...path, 'jwksUrl'))
     findings.push({ path: [...path, 'keys'], message: 'is missing: give a key or a jwksUrl' });
@@ -90,6 +98,28 @@ function checkAlgorithms({ algorithms, jwksUrl }: Issuer, path: Path): Finding[]
   if (jwksUrl === undefined) return [];
   const message = 'is given with HS algorithms, but a secret that is published is none: take it out';
   return [{ path: [...path, 'jwksUrl'], at: 'key', message }];
+}
+
+function checkTicket(
+  { ticket, maxTokenAge, clockTolerance }: Issuer,
+  path: Path,
+  sound: Judgement['sound'],
+): Finding[] {
+  if (ticket === undefined) return [];
+  const findings: Finding[] = [];
+  if (ticket.session < ticket.maxAge) {
+    const message = 'is shorter than maxAge: a ticket could outlive the stream that it is for';
+    findings.push({ path: [...path, 'ticket', 'session'], message });
+  }
+  if (sound(...path, 'maxTokenAge') && maxTokenAge > 0) {
+    const message = 'is given beside ticket, whose maxAge says how old one may be: take it out';
+    findings.push({ path: [...path, 'maxTokenAge'], at: 'key', message });
+  }
+  if (sound(...path, 'clockTolerance') && clockTolerance > ticket.maxAge) {
+    const message = 'is longer than ticket.maxAge: a ticket would be good for more than twice what it says';
+    findings.push({ path: [...path, 'clockTolerance'], message });
+  }
+  return findings;
 }
 
 function checkKey(key: Key, path: Path): Finding[] {

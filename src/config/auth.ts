@@ -20,6 +20,20 @@ export interface AuthConfig {
     readonly timeoutMs: number;
     readonly concurrency: number;
   };
+  /** Of the backends that routes name under `access`: `{ callout: SUBJECT }`. */
+  readonly access: {
+    readonly timeoutMs: number;
+    /** Of each subject. */
+    readonly concurrency: number;
+    readonly cache: {
+      /** Answers, of all subjects together. */
+      readonly size: number;
+      /** 0: not at all. */
+      readonly allowTtlMs: number;
+      /** 0: not at all. */
+      readonly denyTtlMs: number;
+    };
+  };
   readonly cache: {
     /** Tokens. */
     readonly size: number;
@@ -101,6 +115,36 @@ const callout = section(
   },
 ).optional();
 
+const answers = section(
+  'What is remembered of the answers, each for the same token, address and channel. By default nothing: who comes back is asked about again.',
+  {
+    size: count({
+      min: 1,
+      max: 10_000_000,
+      description: 'Answers of all backends together; over it the oldest give way.',
+    }).prefault(20_000),
+    allowTtl: duration({
+      min: '1s',
+      max: '1h',
+      zero: 'not at all',
+      description:
+        'How long a yes holds. Set it to spare the backend where many come back often; whoever loses access may still open streams for so long.',
+    }).prefault('0s'),
+    denyTtl: duration({
+      min: '1s',
+      max: '1h',
+      zero: 'not at all',
+      description:
+        'How long a no holds. Set it where clients that were refused ask again and again; whoever is given access may have to wait so long.',
+    }).prefault('0s'),
+  },
+).prefault({});
+
+const access = section(
+  'How the backends are asked that routes name under `access: { callout: … }`; see [callouts.md](callouts.md). When one does not answer, clients are asked to come back, never let in.',
+  { ...asking(), cache: answers },
+).prefault({});
+
 const cache = section('What is remembered of tokens that were checked, by their hash.', {
   size: count({
     min: 1,
@@ -129,11 +173,12 @@ export const auth = section(
   {
     token: list(tokenPlace, {
       description:
-        "Where a request may bring its token, in this order: `bearer` (`Authorization: Bearer`), `cookie:NAME`, `query:NAME`. A browser's EventSource cannot send the first. What stands in a query is written into the logs of proxies on the way: use it with short-lived tokens only.",
+        "Where a request may bring its token, in this order: `bearer` (`Authorization: Bearer`), `cookie:NAME`, `query:NAME`. A browser's EventSource cannot send the first. What stands in a query is written into the logs of proxies on the way: use it with [one-time tickets](security.md#one-time-tickets), or short-lived tokens at least.",
     }).prefault(['bearer']),
     jwt: issuers,
     introspection,
     callout,
+    access,
     cache,
     failureRate: rate({
       min: '1/h',

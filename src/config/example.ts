@@ -61,8 +61,13 @@ function keysOf(section: Outline, indent: string, { values = {}, isOff = false }
         ...keysOf(inner, `${indent}  `, { isOff: isInnerOff }),
       ];
     }
-    const { example } = key.doc;
+    const { description, example, fallback } = key.doc;
     const value = values[name] ?? key.default;
+    if (value === undefined && fallback !== undefined)
+      return [
+        ...comment(`${description} Default: ${fallback}.`, indent),
+        `${indent}${off(true)}${name}: ${example}`,
+      ];
     if (value === undefined || (isOff && example !== undefined))
       return [...head, `${indent}${off(true)}${name}: ${example}`];
     return [...head, `${indent}${off(isOff)}${name}: ${written(value)}`];

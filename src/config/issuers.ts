@@ -1,5 +1,5 @@
 import { ANY_TEXT, list, section, value } from './keys.ts';
-import { choice, duration, file, serviceUrl, size, text } from './kinds.ts';
+import { choice, duration, file, LONGEST_DURATION, serviceUrl, size, text } from './kinds.ts';
 import { Misread } from './misread.ts';
 
 /** One who signs tokens: its keys, and what a token of its must say. Verified wholly with this, never with another's. */
@@ -23,12 +23,22 @@ export interface JwtIssuerConfig {
   readonly requiredClaims: readonly string[];
   /** Since `iat`, which is then required. 0: no limit. */
   readonly maxTokenAgeMs: number;
+  /** Its tokens are tickets: each opens one stream. Absent: they are good until they expire. */
+  readonly ticket?: TicketConfig;
   readonly jwks: {
     readonly timeoutMs: number;
     readonly cooldownMs: number;
     readonly maxAgeMs: number;
     readonly maxBytes: number;
   };
+}
+
+/** Both from the ticket's `iat` on. */
+export interface TicketConfig {
+  /** How late its `exp` may be. */
+  readonly maxAgeMs: number;
+  /** When the stream that it opened ends. Never below `maxAgeMs`. */
+  readonly sessionMs: number;
 }
 
 /** One entry of `keys:`. Exactly one of the last six is given. */
@@ -146,6 +156,24 @@ const jwks = section('How the keys under `jwksUrl` are fetched.', {
   }).prefault('512KiB'),
 }).prefault({});
 
+const ticket = section(
+  'Makes the tokens of this issuer tickets for the URL of an EventSource: each opens one stream, once, and is of no use to who reads it in a log afterwards. They need a `jti` and an `iat`; see [security.md](security.md#one-time-tickets).',
+  {
+    maxAge: duration({
+      min: '5s',
+      max: '10m',
+      description:
+        'How long after its `iat` a ticket may expire at most; one that is good for longer is refused. Long enough for the page to open its stream, and no longer.',
+    }).prefault('60s'),
+    session: duration({
+      min: '5s',
+      max: LONGEST_DURATION,
+      description:
+        'How long after its `iat` the stream that a ticket opened may last. The claim `session_exp` of a ticket can only shorten it.',
+    }).prefault('1h'),
+  },
+).optional();
+
 const issuer = section(
   'Tokens signed by one issuer (RFC 7519), verified with its own keys and rules; the `iss` in the token picks the entry. A token without `exp` is not taken.',
   {
@@ -186,7 +214,8 @@ const issuer = section(
       min: '1s',
       max: '10m',
       zero: 'none',
-      description: 'How far the clocks of the issuer and of this machine may be apart.',
+      description:
+        'How far the clocks of the issuer and of this machine may be apart when a token is checked. It does not stretch `exp`: by the clock of this machine an open stream ends then, and no stream is given from then on.',
     }).prefault('5s'),
     type: text({
       expected: 'a token type like at+jwt',
@@ -205,6 +234,7 @@ const issuer = section(
       description:
         'How long ago a token may have been issued (`iat`, which it then must have), whatever its `exp`.',
     }).prefault('0s'),
+    ticket,
     jwks,
   },
 );

@@ -38,6 +38,8 @@ export interface KeyDoc {
   readonly example?: string;
   /** Why it must be there; it has no default then. */
   readonly required?: string;
+  /** In Markdown, what holds where it is left out: where that depends on other keys it has no default to show. */
+  readonly fallback?: string;
   /** A pattern: text that matches is never shown, in no message and no excerpt. */
   readonly secret?: string;
 }
@@ -60,6 +62,7 @@ export interface ValueOptions {
   readonly secret?: string;
   /** Without it a missing key is left to `.prefault` or `.optional`. */
   readonly required?: string;
+  readonly fallback?: string;
 }
 
 export interface ValueKind<T> {

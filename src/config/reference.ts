@@ -81,7 +81,7 @@ function table(rows: readonly (readonly [string, Outline])[]): string {
 
 function defaultOf(key: Outline): string {
   if (key.default !== undefined) return `\`${written(key.default)}\``;
-  return key.doc.required ? '**required**' : 'not set';
+  return key.doc.required ? '**required**' : (key.doc.fallback ?? 'not set');
 }
 
 function meaningOf({ doc }: Outline): string {

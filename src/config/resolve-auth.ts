@@ -9,7 +9,7 @@ type Auth = Settings['auth'];
 
 /** `auth` as the other rooms read it. */
 export function resolveAuth(auth: Auth, files: NamedFiles): AuthConfig {
-  const { introspection, callout, cache } = auth;
+  const { introspection, callout, access, cache } = auth;
   return pick({
     token: auth.token,
     jwt: auth.jwt.map((issuer, index) => resolveIssuer(issuer, `auth.jwt[${index}]`, files)),
@@ -18,6 +18,15 @@ export function resolveAuth(auth: Auth, files: NamedFiles): AuthConfig {
       subject: callout.subject,
       timeoutMs: callout.timeout,
       concurrency: callout.concurrency,
+    },
+    access: {
+      timeoutMs: access.timeout,
+      concurrency: access.concurrency,
+      cache: {
+        size: access.cache.size,
+        allowTtlMs: access.cache.allowTtl,
+        denyTtlMs: access.cache.denyTtl,
+      },
     },
     cache: { size: cache.size, maxTtlMs: cache.maxTtl, badTtlMs: cache.badTtl },
     failureRatePerSecond: auth.failureRate,
@@ -33,13 +42,14 @@ function resolveIntrospection(
 }
 
 function resolveIssuer(issuer: Auth['jwt'][number], place: string, files: NamedFiles): JwtIssuerConfig {
-  const { clockTolerance, maxTokenAge, jwks, keys, ...rest } = issuer;
+  const { clockTolerance, maxTokenAge, ticket, jwks, keys, ...rest } = issuer;
   return pick({
     ...rest,
     keys: keys.map((key, index) => resolveKey(key, `${place}.keys[${index}]`, files)),
     jwksCaFile: files.get(`${place}.jwksCaFile`)?.path,
     clockToleranceMs: clockTolerance,
     maxTokenAgeMs: maxTokenAge,
+    ticket: ticket && { maxAgeMs: ticket.maxAge, sessionMs: ticket.session },
     jwks: {
       timeoutMs: jwks.timeout,
       cooldownMs: jwks.cooldown,

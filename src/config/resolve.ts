@@ -1,7 +1,10 @@
 import type { NamedFiles } from './files.ts';
+import { HISTORY_DEFAULTS, WARM_DEFAULT_MS } from './history.ts';
 import { pick } from './pick.ts';
 import { resolveAccess, resolveAuth } from './resolve-auth.ts';
-import type { Config, RouteConfig, Settings } from './schema.ts';
+import type { Config, RouteConfig, Settings, SourceConfig } from './schema.ts';
+
+type Route = Settings['channels'][string];
 
 /** Settings without a problem, and the files they name → what the other rooms read. */
 export function resolveConfig(settings: Settings, files: NamedFiles): Config {
@@ -12,7 +15,12 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
     nats: resolveNats(settings.nats, files),
     sse: { retryMs: sse.retry, heartbeatMs: sse.heartbeat, maxAgeMs: sse.maxAge, control: sse.control },
     limits: resolveLimits(settings.limits),
-    control: { prefix: control.prefix, bucket: control.bucket, revocationTtlMs: control.revocationTtl },
+    control: {
+      prefix: control.prefix,
+      bucket: control.bucket,
+      ticketBucket: control.ticketBucket,
+      revocationTtlMs: control.revocationTtl,
+    },
     drain: { timeoutMs: drain.timeout, reconnectRatePerSecond: drain.reconnectRate },
     auth: resolveAuth(settings.auth, files),
     channels: Object.fromEntries(
@@ -29,13 +37,14 @@ function resolveHttp({ tls: _, ...http }: Settings['http'], files: NamedFiles): 
 }
 
 function resolveLimits(limits: Settings['limits']): Config['limits'] {
-  const { connectRate, pending, stalled, event, requestHeaders, ...counts } = limits;
+  const { connectRate, pending, stalled, event, history, requestHeaders, ...counts } = limits;
   return {
     ...counts,
     connectRatePerSecond: connectRate,
     pendingBytes: pending,
     stalledMs: stalled,
     eventBytes: event,
+    historyBytes: history,
     requestHeaderBytes: requestHeaders,
   };
 }
@@ -62,6 +71,28 @@ function resolveNats(nats: Settings['nats'], files: NamedFiles): Config['nats'] 
   };
 }
 
-function resolveRoute({ linger, access, ...route }: Settings['channels'][string]): RouteConfig {
-  return pick({ ...route, access: resolveAccess(access), lingerMs: linger });
+function resolveRoute({ linger, access, kv, stream, key, subject, warm, ...route }: Route): RouteConfig {
+  const source = resolveSource({ kv, stream, warm });
+  const { size, age, bytes } = route.history;
+  const defaults = HISTORY_DEFAULTS[source.kind];
+  return pick({
+    ...route,
+    subject: subjectOf({ subject, kv, key }),
+    source,
+    access: resolveAccess(access),
+    lingerMs: linger,
+    replay: route.replay ?? { kind: 'none' },
+    history: { size: size ?? defaults.size, ageMs: age ?? defaults.ageMs, bytes },
+  });
+}
+
+function resolveSource({ kv, stream, warm }: Pick<Route, 'kv' | 'stream' | 'warm'>): SourceConfig {
+  if (kv !== undefined) return { kind: 'kv', bucket: kv };
+  if (stream === undefined) return { kind: 'core' };
+  return { kind: 'stream', stream, warmMs: warm ?? WARM_DEFAULT_MS };
+}
+
+/** ADR-8: a bucket's keys are subjects below its own. The rules saw to it that what is needed is there. */
+function subjectOf({ subject = '', kv, key = '' }: Pick<Route, 'subject' | 'kv' | 'key'>): string {
+  return kv === undefined ? subject : `$KV.${kv}.${key}`;
 }

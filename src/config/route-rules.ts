@@ -6,6 +6,7 @@ import type { Finding, Judgement } from './findings.ts';
 import { formatPath, type Path } from './outline.ts';
 import { ROUTE_NAME_PATTERN } from './routes.ts';
 import type { Settings } from './schema.ts';
+import { checkSource } from './source-rules.ts';
 
 type Route = Settings['channels'][string];
 
@@ -29,6 +30,7 @@ export function checkRoutes(settings: Settings, judgement: Judgement): Finding[]
     const path = ['channels', name];
     const template = checkTemplates(findings, path, route, judgement);
     findings.push(...checkAccess({ path, route, params: template?.params }, settings, judgement));
+    findings.push(...checkSource(path, route, settings, judgement));
     if (template === undefined) continue;
     findings.push(...checkOverlap({ name, template }, candidates));
     candidates.push({ name, template });
@@ -47,17 +49,22 @@ export function checkName(name: string): Finding[] {
 function checkTemplates(
   findings: Finding[],
   path: Path,
-  { channel, subject, event }: Route,
+  route: Route,
   { sound }: Judgement,
 ): RouteTemplate | undefined {
   if (!sound(...path, 'channel')) return undefined;
+  const { channel, event } = route;
   const quoting = (...keys: string[]) => keys.map((key) => [...path, key]);
   const alone = attempt(findings, path, quoting('channel'), () =>
     parseRouteTemplate(channel, anySubject(channel)),
   );
   if (alone === undefined) return undefined;
-  if (sound(...path, 'subject')) {
-    attempt(findings, path, quoting('channel', 'subject'), () => parseRouteTemplate(channel, subject));
+  // Of a key-value route the key is the part that is written as a subject is.
+  const half = sound(...path, 'kv') && route.kv === undefined ? 'subject' : 'key';
+  const subject = route[half];
+  if (subject !== undefined && sound(...path, half)) {
+    const parse = () => parseRouteTemplate(channel, subject);
+    attempt(findings, path, quoting('channel', half), parse, half);
   }
   if (event !== undefined && sound(...path, 'event')) {
     attempt(findings, path, quoting('channel', 'event'), () => parseEventTemplate(event, alone.params));
@@ -70,20 +77,23 @@ function anySubject(channel: string): string {
   return ['x', ...(channel.match(/\{[^{}]*\}/g) ?? [])].join('.');
 }
 
-/** What is parsed, or nothing and a finding at the key that is to blame. */
+/** What is parsed, or nothing and a finding at the key that is to blame; `subject` is what the file calls that half. */
 function attempt<T>(
   findings: Finding[],
   route: Path,
   quotes: readonly Path[],
   parse: () => T,
+  subject = 'subject',
 ): T | undefined {
   try {
     return parse();
   } catch (error) {
     if (!(error instanceof SidestreamError) || error.code !== 'TEMPLATE_INVALID') throw error;
-    const kind = String(error.fields.kind);
-    const message = `is not a usable ${kind} template`;
-    findings.push({ path: [...route, kind], message, detail: error.message, quotes });
+    const { kind } = error.fields;
+    const key = kind === 'subject' ? subject : String(kind);
+    const message = `is not a usable ${key} template`;
+    const detail = error.message.replace(/^subject/, subject);
+    findings.push({ path: [...route, key], message, detail, quotes });
     return undefined;
   }
 }

@@ -1,6 +1,8 @@
 import { access, automatic } from './access.ts';
+import { history, replay, warm } from './history.ts';
 import { record, section } from './keys.ts';
 import { duration, flag, LONGEST_DURATION, text } from './kinds.ts';
+import { key, kv, stream } from './route-source.ts';
 
 /** A route's name. Checked with the other rules and not by the record: there, a wrong name would hide what is inside. */
 export const ROUTE_NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
@@ -16,10 +18,14 @@ const route = section('One route: which channels browsers may ask for, and the s
   subject: text({
     type: 'subject template',
     expected: 'a subject template like market.prices.{symbol}, in quotes where it begins with {',
-    required: 'the subject template, like market.prices.{symbol}',
+    fallback: '**required** without `kv`',
+    example: 'market.prices.{symbol}',
     description:
       'The NATS subject that feeds such a channel. Holds every `{name}` of the channel, each as a whole token; `*` takes any token, a last `>` any rest.',
-  }),
+  }).optional(),
+  stream: stream.optional(),
+  kv: kv.optional(),
+  key: key.optional(),
   access,
   event: text({
     type: 'event template',
@@ -42,6 +48,9 @@ const route = section('One route: which channels browsers may ask for, and the s
     description:
       'How long the NATS subscription stays after its last reader left. Keep it above the longest `sse.retry`, so that a lone reader who reconnects finds it still there.',
   }).prefault('60s'),
+  replay: replay.optional(),
+  history,
+  warm: warm.optional(),
   automatic: automatic.optional(),
 });
 
@@ -89,6 +98,25 @@ export const exampleRoutes: readonly ExampleRoute[] = [
       access: { where: { id: '{claims.sub}' } },
       automatic: 'authenticated',
     },
+    isOff: true,
+  },
+  {
+    name: 'orders',
+    about:
+      'From a JetStream stream: the last 20 events, then live ones, and whoever comes back gets what was missed. Needs a stream ORDERS that stores `orders.>`.',
+    values: {
+      channel: 'orders-{shop}',
+      subject: 'orders.{shop}.>',
+      stream: 'ORDERS',
+      access: 'public',
+      replay: 20,
+    },
+    isOff: true,
+  },
+  {
+    name: 'settings',
+    about: 'From a key-value bucket: the current value, then each change. Needs a bucket `settings`.',
+    values: { channel: 'settings-{app}', kv: 'settings', key: 'app.{app}', access: 'public' },
     isOff: true,
   },
 ];

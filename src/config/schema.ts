@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type { AccessConfig } from './access.ts';
 import { type HostPort, parseHostPort, parseNetwork, parseOrigin } from './addresses.ts';
 import { type AuthConfig, auth } from './auth.ts';
+import { type ControlConfig, control } from './control.ts';
+import { type HistoryConfig, MAX_REPLAY, type ReplayConfig } from './history.ts';
 import { list, section, type ValueOptions, value } from './keys.ts';
 import {
   choice,
@@ -16,12 +18,15 @@ import {
   text,
 } from './kinds.ts';
 import { nats } from './nats.ts';
+import type { SourceConfig } from './route-source.ts';
 import { channels } from './routes.ts';
 
 export type { AccessConfig } from './access.ts';
 export type { HostPort } from './addresses.ts';
 export type { AuthConfig, TokenPlace } from './auth.ts';
-export type { JwtIssuerConfig, KeyConfig } from './issuers.ts';
+export type { HistoryConfig, ReplayConfig } from './history.ts';
+export type { JwtIssuerConfig, KeyConfig, TicketConfig } from './issuers.ts';
+export type { SourceConfig } from './route-source.ts';
 
 /** What the other rooms read: every value checked, every default filled in, every path absolute. */
 export interface Config {
@@ -71,13 +76,13 @@ export interface Config {
     readonly pendingBytes: number;
     readonly stalledMs: number;
     readonly eventBytes: number;
+    /** Events that one channel gives a connection as it joins. */
+    readonly replay: number;
+    /** Of all channels' history together. */
+    readonly historyBytes: number;
     readonly requestHeaderBytes: number;
   };
-  readonly control: {
-    readonly prefix: string;
-    readonly bucket: string;
-    readonly revocationTtlMs: number;
-  };
+  readonly control: ControlConfig;
   readonly drain: {
     readonly timeoutMs: number;
     /** May be a fraction. */
@@ -93,7 +98,9 @@ export interface Config {
 
 export interface RouteConfig {
   readonly channel: string;
+  /** Always the NATS subject template; of a key-value route `$KV.<bucket>.<key template>`. */
   readonly subject: string;
+  readonly source: SourceConfig;
   /** Any of them lets in; never empty. */
   readonly access: readonly AccessConfig[];
   /** Who is on the route's channel without asking. */
@@ -102,6 +109,8 @@ export interface RouteConfig {
   readonly binary: boolean;
   readonly envelope: boolean;
   readonly lingerMs: number;
+  readonly replay: ReplayConfig;
+  readonly history: HistoryConfig;
 }
 
 const http = section('What browsers reach.', {
@@ -270,6 +279,18 @@ const limits = section('What one process takes on before it refuses, closes or d
     description:
       "The largest NATS message that is passed on; larger ones are counted and dropped. Raise it together with the servers' `max_payload`.",
   }).prefault('1MiB'),
+  replay: count({
+    min: 1,
+    max: MAX_REPLAY,
+    description:
+      'Events that one channel may give a stream as it joins, whatever it asks for; who missed more is told a gap. Raise it where pages must catch up over long absences.',
+  }).prefault(1000),
+  history: size({
+    min: '1MiB',
+    max: '64GiB',
+    description:
+      'Memory that the history of all channels may take together; above it the oldest events go. Raise it with the number of channels whose readers must find everything in memory.',
+  }).prefault('64MiB'),
   requestHeaders: size({
     min: '4KiB',
     max: '1MiB',
@@ -294,32 +315,6 @@ const drain = section(
       description:
         'Reconnections a second that the other instances take well; `retry` is stretched so that no more come. Raise it with the number of instances.',
     }).prefault('1000/s'),
-  },
-).prefault({});
-
-const control = section(
-  'Commands over NATS to every instance: revoke tokens, end streams. On wherever tokens are checked under `auth`; [control.md](control.md).',
-  {
-    prefix: text({
-      type: 'subject prefix',
-      expected: 'a subject without wildcards like sidestream',
-      pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$',
-      description:
-        'What the subjects of commands begin with. Change it where several clusters of bridges share one NATS account.',
-    }).prefault('sidestream'),
-    bucket: text({
-      type: 'bucket name',
-      expected: 'a name of A-Z a-z 0-9 _ -',
-      pattern: '^[A-Za-z0-9_-]+$',
-      description:
-        'The JetStream key-value bucket that keeps revocations over restarts; it is made where it is missing. Without JetStream they are kept in memory only, and the log says so.',
-    }).prefault('sidestream_revocations'),
-    revocationTtl: duration({
-      min: '1m',
-      max: LONGEST_DURATION,
-      description:
-        'How long a revocation is remembered. Keep it above the longest time for which a token is good.',
-    }).prefault('1d'),
   },
 ).prefault({});
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JetStreamApiCodes, JetStreamApiError, type JsMsg } from '@nats-io/jetstream';
+import type { JsMsg } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Revocation } from '../auth/revocations.ts';
@@ -7,8 +7,9 @@ import { type Clock, jitter } from '../clock.ts';
 import { type Logger, Throttle } from '../log.ts';
 import type { ControlCounts } from './counts.ts';
 import type { Ledger } from './ledger.ts';
+import { Absent, isOvertaken } from './open-bucket.ts';
 import { covers, decodeRecord, encodeRecord, keyOf, merge } from './record.ts';
-import { Absent, type Watch, watchBucket } from './watch.ts';
+import { type Watch, watchBucket } from './watch.ts';
 
 export interface BucketOptions {
   /** Its name: `[A-Za-z0-9_-]+`. JetStream knows it as the stream `KV_<name>`. */
@@ -148,7 +149,7 @@ export class RevocationBucket {
   async #read(watch: Watch, signal: AbortSignal): Promise<void> {
     this.#watch = watch;
     if (watch.shortLived !== undefined)
-      this.#complain('ttl', watch.shortLived, 'the bucket forgets revocations sooner than configured');
+      this.#complain('ttl', watch.shortLived, 'the bucket may forget revocations too soon');
     const stored = new Map<string, Revocation>();
     // Records that end while they are being read never come.
     const late = setTimeout(() => watch.messages.stop(), READ_TIMEOUT_MS);
@@ -261,12 +262,6 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   } catch {
     // AbortError: there is a newer session, or none any more.
   }
-}
-
-function isOvertaken(error: unknown): boolean {
-  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
-  const codes: readonly number[] = [StreamWrongLastSequence, StreamWrongLastSequenceUnknown];
-  return error instanceof JetStreamApiError && codes.includes(error.code);
 }
 
 function describe(error: unknown): string {

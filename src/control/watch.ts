@@ -1,18 +1,7 @@
-import {
-  type ConsumerMessages,
-  DeliverPolicy,
-  type JetStreamManager,
-  jetstreamManager,
-} from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
-import { errors, type NatsConnection, nanos } from '@nats-io/transport-node';
-
-export interface WatchOptions {
-  /** The bucket's name: `[A-Za-z0-9_-]+`. */
-  readonly name: string;
-  /** How long the server keeps a value, in milliseconds. */
-  readonly ttlMs: number;
-}
+import { type ConsumerMessages, DeliverPolicy } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { asAbsent, type BucketConfig, type OpenBucket, openBucket } from './open-bucket.ts';
 
 /** A bucket that is being read. */
 export interface Watch {
@@ -27,11 +16,6 @@ export interface Watch {
   readonly shortLived: Error | undefined;
 }
 
-/** JetStream is not there for us, and asking again soon is of no use. */
-export class Absent extends Error {}
-
-/** Longest wait for one answer of JetStream. */
-const REQUEST_TIMEOUT_MS = 2_000;
 /** How long the server keeps a reader that has gone without a word. */
 const INACTIVE_MS = 60_000;
 
@@ -54,37 +38,16 @@ const TROUBLE: ReadonlySet<string> = new Set([
  * @throws Absent there is no JetStream for us, or NATS does not permit what is needed
  * @throws Error of the NATS client, when JetStream refuses otherwise or does not answer
  */
-export async function watchBucket(connection: NatsConnection, options: WatchOptions): Promise<Watch> {
+export async function watchBucket(connection: NatsConnection, config: BucketConfig): Promise<Watch> {
+  const bucket = await openBucket(connection, config);
   try {
-    return await open(await manager(connection), options);
+    return await read(bucket, config.name);
   } catch (error) {
-    if (error instanceof Error && error.cause instanceof errors.PermissionViolationError)
-      throw new Absent(error.message, { cause: error });
-    throw error;
+    throw asAbsent(error);
   }
 }
 
-async function manager(connection: NatsConnection): Promise<JetStreamManager> {
-  try {
-    return await jetstreamManager(connection, { timeout: REQUEST_TIMEOUT_MS });
-  } catch (error) {
-    if (isDisabled(error)) throw new Absent(error.message, { cause: error });
-    throw error;
-  }
-}
-
-// Its class is not exported. It stands for a server without JetStream and for an account without.
-function isDisabled(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'JetStreamNotEnabled';
-}
-
-async function open(jsm: JetStreamManager, { name, ttlMs }: WatchOptions): Promise<Watch> {
-  const js = jsm.jetstream();
-  // Values are read to be written again, so from the leader: a replica may be behind.
-  const kv = await new Kvm(js).create(name, { ttl: ttlMs, history: 1, allow_direct: false });
-  const status = await kv.status();
-  const stream = status.streamInfo.config.name;
-  const shortLived = status.ttl > 0 && status.ttl < ttlMs ? await lengthen(jsm, stream, ttlMs) : undefined;
+async function read({ kv, js, stream, shortLived }: OpenBucket, name: string): Promise<Watch> {
   const keyPrefix = `$KV.${name}.`;
   const consumer = await js.consumers.get(stream, {
     deliver_policy: DeliverPolicy.LastPerSubject,
@@ -95,16 +58,6 @@ async function open(jsm: JetStreamManager, { name, ttlMs }: WatchOptions): Promi
   const messages = await consumer.consume();
   void stopOnTrouble(messages);
   return { kv, messages, waiting, keyPrefix, shortLived };
-}
-
-/** Others may have made the bucket with a shorter time: older configs, or people. A longer one does no harm. */
-async function lengthen(jsm: JetStreamManager, stream: string, ttlMs: number): Promise<Error | undefined> {
-  try {
-    await jsm.streams.update(stream, { max_age: nanos(ttlMs) });
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
 }
 
 /** Never rejects: what ends the messages ends their notes. */

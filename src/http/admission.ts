@@ -79,14 +79,17 @@ export class Admission {
     return undefined;
   }
 
-  /** Counts an admitted stream towards its user, or says that they have enough. Nobody's streams are not counted. */
-  admitUser(user: string | undefined): RefusalCode | undefined {
+  /** Whether a user may have another stream. Nobody's streams are not counted. */
+  hasRoomFor(user: string | undefined): boolean {
     const { connectionsPerUser } = this.#limits;
-    if (user === undefined || connectionsPerUser === 0) return undefined;
-    const held = this.#perUser.get(user) ?? 0;
-    if (held >= connectionsPerUser) return 'CONNECTION_LIMIT_USER';
-    this.#perUser.set(user, held + 1);
-    return undefined;
+    if (user === undefined || connectionsPerUser === 0) return true;
+    return (this.#perUser.get(user) ?? 0) < connectionsPerUser;
+  }
+
+  /** Counts an admitted stream towards its user. */
+  countUser(user: string | undefined): void {
+    if (user === undefined || this.#limits.connectionsPerUser === 0) return;
+    this.#perUser.set(user, (this.#perUser.get(user) ?? 0) + 1);
   }
 
   /** Gives back what `admit` counted. */
@@ -95,7 +98,7 @@ export class Admission {
     if (this.countsAddresses) decrement(this.#perIp, limitKey(address));
   }
 
-  /** Gives back what `admitUser` counted. */
+  /** Gives back what `countUser` counted. */
   releaseUser(user: string | undefined): void {
     if (user !== undefined && this.#limits.connectionsPerUser > 0) decrement(this.#perUser, user);
   }

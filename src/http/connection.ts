@@ -4,10 +4,12 @@ import { type Clock, type Due, jitter, Timer, type TimerWheel } from '../clock.t
 import type { Config } from '../config/schema.ts';
 import type { Channel } from '../hub/channel.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { View } from '../hub/log.ts';
 import type { Subscriber } from '../hub/subscriber.ts';
+import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
 import type { Batch } from '../protocol/frame.ts';
-import { encodeControl, HEARTBEAT, retryLine } from '../protocol/sse.ts';
+import { encodeControl, encodeCursor, HEARTBEAT, retryLine } from '../protocol/sse.ts';
 import type { CloseReason } from '../reasons.ts';
 import type { Retry } from './retry.ts';
 import type { HttpResponse } from './uws.ts';
@@ -19,6 +21,7 @@ export interface ConnectionContext {
   readonly hub: Hub;
   readonly metrics: Metrics;
   readonly retry: Retry;
+  readonly log: Logger;
   readonly sse: Config['sse'];
   readonly limits: Config['limits'];
   /** Called once when the stream has ended, by whatever path. */
@@ -52,6 +55,7 @@ export class Connection implements Subscriber, Due {
   readonly id = randomUUID();
   readonly client: Client;
   readonly channels: Channel[] = [];
+  view: View | undefined;
   readonly #res: HttpResponse;
   readonly #context: ConnectionContext;
   readonly #timer = new Timer(this);
@@ -62,6 +66,8 @@ export class Connection implements Subscriber, Due {
   #open = true;
   /** Whether the client was told what it is on; before, it is given nothing. */
   #greeted = false;
+  /** How far the logs had got when the client was last told its cursor. */
+  #progress = 0;
   /** Chunks that wait while the reader is behind; absent while it keeps up. */
   #waiting: Uint8Array[] | undefined;
   #waitingBytes = 0;
@@ -97,21 +103,25 @@ export class Connection implements Subscriber, Due {
     return this.#waitingBytes;
   }
 
-  /** Starts the timers. The head and first bytes have been written. */
-  begin({ greeted }: { readonly greeted: boolean }): void {
-    this.#greeted = greeted;
+  /** Starts the timers. The head and `retry:` have been written. */
+  begin(): void {
     this.#schedule(this.#context.clock.now());
   }
 
-  /** Makes what is delivered from here on follow `greeting`, which is made of that moment. */
-  greet(greeting: () => string): void {
-    if (!this.#open || this.#farewell !== undefined) return;
+  /** Makes what is delivered from here on follow `greeting`, which is made of this very moment. */
+  greet(greeting: () => readonly Uint8Array[]): void {
+    const { hub } = this.#context;
+    if (!this.#open || this.#farewell !== undefined || this.#greeted) return;
     // What waits from this turn was published before.
-    this.#context.hub.flush();
-    const chunks = [Buffer.from(greeting())];
+    hub.flush();
+    const chunks = greeting();
     this.#greeted = true;
+    this.#progress = hub.progress(this.channels);
     if (this.#waiting === undefined) this.#write(chunks);
-    else this.#wait(chunks);
+    else {
+      this.#wait(chunks);
+      this.#excusedBytes = this.#waitingBytes;
+    }
   }
 
   deliver(batch: Batch): void {
@@ -162,11 +172,31 @@ export class Connection implements Subscriber, Due {
       this.#res.pause();
       this.#res.resume();
     }
-    if (this.#waiting === undefined && nowMs - this.#lastWriteMs >= this.#heartbeatMs) {
-      this.#context.metrics.heartbeats += 1;
-      this.#write([HEARTBEAT]);
-    }
+    if (this.#isQuiet(nowMs)) this.#beat(nowMs);
     this.#schedule(nowMs);
+  }
+
+  #isQuiet(nowMs: number): boolean {
+    return this.#waiting === undefined && nowMs - this.#lastWriteMs >= this.#heartbeatMs;
+  }
+
+  #beat(nowMs: number): void {
+    // A cursor must not pass by what waits from this turn; and the logs go on without anything for anybody.
+    this.#context.hub.flush();
+    if (!this.#open || !this.#isQuiet(nowMs)) return;
+    this.#context.metrics.heartbeats += 1;
+    this.#write([this.#heartbeat()]);
+  }
+
+  /** A sign of life; where the logs went on with nothing for this client, it brings the client's cursor along. */
+  #heartbeat(): Uint8Array {
+    const { hub, sse } = this.#context;
+    if (!this.#greeted || !sse.control) return HEARTBEAT;
+    const progress = hub.progress(this.channels);
+    if (progress === this.#progress) return HEARTBEAT;
+    this.#progress = progress;
+    const cursor = hub.cursor(this, this.channels);
+    return cursor === '' ? HEARTBEAT : Buffer.from(encodeCursor(cursor));
   }
 
   // Several writes outside a cork cost several system calls. `cork` wants a function: one for all connections,

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import type { Authenticator, Denial, Permit } from '../auth/authenticator.ts';
+import type { Authenticator, Denial, Objection, Permit } from '../auth/authenticator.ts';
 import type { Identity } from '../auth/identity.ts';
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Config, HostPort } from '../config/schema.ts';
@@ -7,7 +7,6 @@ import { SidestreamError } from '../errors.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
-import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
 import { ClientAddress, peerAddress } from './address.ts';
 import { Admission } from './admission.ts';
@@ -47,12 +46,6 @@ export interface ServerOptions {
 }
 
 type Outcome = Permit | Denial;
-
-/** A request that gets no stream, and the channel that is to blame, if one is. */
-interface Refused {
-  readonly refused: RefusalCode;
-  readonly channel?: string;
-}
 
 /** A request that is well formed and within the limits; it has been counted in, and must be released. */
 interface Arrival {
@@ -97,6 +90,7 @@ export class Server {
       sse,
       limits,
       retry: this.#retry,
+      log: options.log,
       ended: (...end) => this.#ended(...end),
     };
     this.#failures = new Failures(clock, config.auth.failureRatePerSecond);
@@ -206,7 +200,7 @@ export class Server {
   }
 
   /** Everything that may speak against a stream before anybody asks who it is for, cheapest first. */
-  #arrive(res: HttpResponse, ask: Ask): Refused | Arrival {
+  #arrive(res: HttpResponse, ask: Ask): Objection | Arrival {
     const { config, router, natsReady } = this.#options;
     if (!isStreamPath(ask.path, config.http.path)) return { refused: 'NOT_FOUND' };
     if (ask.method !== 'get') return { refused: 'METHOD_NOT_ALLOWED' };
@@ -225,13 +219,15 @@ export class Server {
     return { request, destinations: resolution.found, address };
   }
 
-  #permit(ask: Ask, { request, destinations, address }: Arrival): Outcome | Promise<Outcome> {
+  #permit(ask: Ask, arrival: Arrival): Outcome | Promise<Outcome> {
     const { config, authenticator } = this.#options;
+    const { request, destinations, address } = arrival;
     return authenticator.permit({
       token: findToken(ask, config.auth.token),
       destinations,
       request: { address, origin: ask.origin, userAgent: ask.userAgent, channels: request.channels },
       mayVerify: () => this.#failures.mayVerify(address),
+      objection: (permit) => this.#objection(permit, arrival),
     });
   }
 
@@ -245,28 +241,40 @@ export class Server {
     const conclude = (found: Outcome) => {
       if (!aborted) res.cork(() => this.#conclude(res, ask, arrival, found));
     };
-    outcome.then(conclude).catch((error: unknown) => {
-      this.#options.log.error({ error: String(error) }, 'a request could not be judged');
-      if (!aborted) conclude({ refused: 'AUTH_UNAVAILABLE', badToken: false });
-    });
+    outcome
+      .catch((error: unknown): Outcome => {
+        this.#options.log.error({ error: String(error) }, 'a request could not be judged');
+        return { refused: 'AUTH_UNAVAILABLE', badToken: false };
+      })
+      .then(conclude)
+      // Not concluded once more: what has been counted out would be counted out twice.
+      .catch((error: unknown) => {
+        this.#options.log.error({ error: String(error) }, 'a request could not be answered');
+      });
   }
 
   #conclude(res: HttpResponse, ask: Ask, arrival: Arrival, outcome: Outcome): void {
-    const refused = this.#objection(outcome, arrival);
+    const refused = this.#admit(outcome, arrival);
     if (refused !== undefined) {
       this.#admission.release(arrival.address);
       this.#refuse(res, ask, refused);
     } else if (!('refused' in outcome)) this.#open(res, ask, arrival, outcome);
   }
 
-  /** What still speaks against the stream now that it is known who it is for; time may have passed. */
-  #objection(outcome: Outcome, { address, destinations: asked }: Arrival): Refused | undefined {
+  /** Counts the stream towards its user, or says what still speaks against it; time may have passed. */
+  #admit(outcome: Outcome, arrival: Arrival): Objection | undefined {
     if ('refused' in outcome) {
-      if (outcome.badToken) this.#failures.failed(address);
+      if (outcome.badToken) this.#failures.failed(arrival.address);
       return outcome;
     }
+    const objection = this.#objection(outcome, arrival);
+    if (objection === undefined) this.#admission.countUser(outcome.identity?.subject);
+    return objection;
+  }
+
+  /** What speaks against a stream now that it is known who it is for. */
+  #objection({ identity, destinations }: Permit, { destinations: asked }: Arrival): Objection | undefined {
     const { hub, config, clock } = this.#options;
-    const { identity, destinations } = outcome;
     // Its stream would end at once: a token that only the clock tolerance still lets pass would be opened, ended and
     // brought back until that too is over.
     if ((identity?.expiresAtMs ?? Infinity) <= clock.wall()) return { refused: 'TOKEN_EXPIRED' };
@@ -274,10 +282,9 @@ export class Server {
     if (destinations.length === 0) {
       return { refused: identity === undefined ? 'TOKEN_MISSING' : 'CHANNELS_MISSING' };
     }
-    const limit =
-      channelLimit(asked, destinations, hub, config.limits) ?? this.#admission.admitUser(identity?.subject);
-    if (limit === undefined) return undefined;
-    return typeof limit === 'string' ? { refused: limit } : limit;
+    const limit = channelLimit(asked, destinations, hub, config.limits);
+    if (limit !== undefined) return limit;
+    return this.#admission.hasRoomFor(identity?.subject) ? undefined : { refused: 'CONNECTION_LIMIT_USER' };
   }
 
   #open(
@@ -303,10 +310,10 @@ export class Server {
     return this.#addresses.of(peerAddress(res.getRemoteAddress()), ask.forwarded);
   }
 
-  #refuse(res: HttpResponse, ask: Ask, { refused: code, channel }: Refused): void {
+  #refuse(res: HttpResponse, ask: Ask, { refused: code, channel, detail }: Objection): void {
     const { metrics, config, log } = this.#options;
     metrics.refused(code);
-    log.debug({ code }, 'request refused');
+    log.debug({ code, detail }, 'request refused');
     const retryMs = this.#retry.next();
     const answer = refusal(code, {
       asStatus: wantsStatus(ask),

@@ -1,7 +1,10 @@
 import type { Config } from '../config/schema.ts';
-import type { Hub, Verdict } from '../hub/hub.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Recovered } from '../hub/recovery.ts';
+import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Position } from '../protocol/cursor.ts';
+import { MAX_LOGS, type Position } from '../protocol/cursor.ts';
+import { replayChunks } from '../protocol/frame.ts';
 import { encodeControl, retryLine } from '../protocol/sse.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
@@ -36,6 +39,7 @@ export function channelLimit(
   const full = seats > 0 ? asked.find(({ channel }) => hub.subscriberCount(channel) >= seats) : undefined;
   if (full !== undefined) return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
   const names = all.map(({ channel }) => channel);
+  if (hub.logsOf(all).logs.length > MAX_LOGS) return { refused: 'LOGS_TOO_MANY', channel: names.join() };
   return hub.hasRoomFor(names) ? undefined : { refused: 'CHANNEL_LIMIT', channel: names[0] ?? '' };
 }
 
@@ -44,6 +48,7 @@ export interface StreamContext {
   readonly hub: Hub;
   readonly metrics: Metrics;
   readonly retry: Retry;
+  readonly log: Logger;
   readonly sse: Config['sse'];
 }
 
@@ -57,8 +62,8 @@ export interface StreamOptions {
 /**
  * Puts the connection on its channels, and writes the head and the first bytes. DESIGN 2.2.
  *
- * `sidestream.open` says "from now on", so it waits until each channel's feed is in place: the first to join a channel
- * gets it one round trip to NATS later than its head and `retry:`, which go out at once for the proxies' sake.
+ * `sidestream.open` says "from now on", so it waits until each channel's feed is in place and what the client missed has
+ * been read; its head and `retry:` go out at once, for the proxies' sake.
  */
 export function openStream(
   connection: Connection,
@@ -66,23 +71,29 @@ export function openStream(
   context: StreamContext,
   { destinations, cursor, headers }: StreamOptions,
 ): void {
-  const { hub, metrics, retry } = context;
+  const { hub, metrics, retry, log } = context;
   res.onAborted(() => connection.onAborted());
   for (const destination of destinations) connection.channels.push(hub.subscribe(connection, destination));
-  const greet = () => greeting(connection, context, cursor);
-  const opening = connection.channels.filter((channel) => channel.opening);
-  const first = retryLine(retry.next()) + (opening.length === 0 ? greet() : '');
+  // Mostly the greeting can follow at once, and both are one write.
+  let first = retryLine(retry.next());
   writeHead(res, headers);
+  connection.begin();
+  const recovery = hub.recovery(connection, connection.channels, cursor);
+  recovery.start(
+    () => {
+      connection.greet(() => greeting(connection, context, first, recovery.conclude()));
+      first = '';
+    },
+    (error) => {
+      log.debug({ connection: connection.id, error: String(error) }, 'what was missed could not be read');
+      // Nothing is lost: the client has been given no other cursor than the one it brought.
+      connection.close('overloaded');
+    },
+  );
+  if (first === '') return;
   res.write(first);
   metrics.sentBytes += first.length;
-  connection.begin({ greeted: opening.length === 0 });
-  let left = opening.length;
-  for (const channel of opening) {
-    channel.whenSettled(() => {
-      left -= 1;
-      if (left === 0) connection.greet(greet);
-    });
-  }
+  first = '';
 }
 
 function writeHead(res: HttpResponse, headers: StreamOptions['headers']): void {
@@ -93,19 +104,18 @@ function writeHead(res: HttpResponse, headers: StreamOptions['headers']): void {
   res.writeHeader('Connection', 'close');
 }
 
-/** `sidestream.open`, and what must be said of channels that cannot be fed. */
+/** What is left of the first bytes, `sidestream.open`, what must be said of channels that cannot be fed, and what is replayed. */
 function greeting(
   { id, channels }: Connection,
-  { hub, metrics, sse }: StreamContext,
-  cursor: StreamOptions['cursor'],
-): string {
-  const opened = channels.map((channel): { channel: string; resume: Verdict; replayed: number } => {
-    const resume = hub.verdict(channel, cursor);
-    metrics.resumed(resume);
-    return { channel: channel.name, resume, replayed: 0 };
-  });
-  if (!sse.control) return '\n';
+  { hub, sse }: StreamContext,
+  first: string,
+  { channels: opened, cursor, frames, ids }: Recovered,
+): readonly Uint8Array[] {
+  const replayed = replayChunks(frames, ids);
+  if (!sse.control) return [Buffer.from(`${first}\n`), ...replayed];
   const unavailable = channels.filter((channel) => channel.unavailable);
   const gaps = unavailable.map((channel) => hub.gapEvent(channel, 'unavailable'));
-  return encodeControl('sidestream.open', { connection: id, channels: opened }, hub.cursor) + gaps.join('');
+  const open = { connection: id, channels: opened };
+  const told = encodeControl('sidestream.open', open, cursor === '' ? undefined : cursor);
+  return [Buffer.from(first + told + gaps.join('')), ...replayed];
 }

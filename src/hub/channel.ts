@@ -3,21 +3,42 @@ import type { RouteMetrics } from '../metrics.ts';
 import type { Frame } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination } from '../routing/router.ts';
-import type { Publication, Sink, Upstream } from './source.ts';
+import type { Backlog } from './backlog.ts';
+import type { History } from './history.ts';
+import type { ArchiveStart, Publication, Sink, Source, Upstream } from './source.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** What a channel asks of the hub that holds it. */
 export interface ChannelOwner {
-  publish(channel: Channel, publication: Publication): void;
+  publish(channel: Channel, publication: Publication, offset: number | undefined): void;
   gap(channel: Channel, reason: GapReason): void;
   settled(channel: Channel): void;
   vacated(channel: Channel): void;
+}
+
+export interface ChannelOptions {
+  readonly owner: ChannelOwner;
+  readonly destination: Destination;
+  readonly metrics: RouteMetrics;
+  readonly source: Source;
+  readonly history: History;
+  /** Absent where what memory no longer holds is gone. */
+  readonly backlog: Backlog | undefined;
+  /**
+   * Apart from it, the current values of a key-value route: they say nothing of what was deleted, which who comes back
+   * is owed.
+   */
+  readonly values: Backlog | undefined;
 }
 
 /** One channel with its subscribers, and what arrived for it in this turn. */
 export class Channel implements Sink {
   readonly destination: Destination;
   readonly metrics: RouteMetrics;
+  readonly source: Source;
+  readonly history: History;
+  readonly #backlog: Backlog | undefined;
+  readonly #values: Backlog | undefined;
   readonly subscribers = new Set<Subscriber>();
   /**
    * Frames of this turn, not flushed yet; absent where there are none. An empty array kept for the next turn would grow
@@ -25,10 +46,6 @@ export class Channel implements Sink {
    */
   frames: Frame[] | undefined;
   upstream: Upstream | undefined;
-  /** Offset of the newest publication; 0 before the first. */
-  lastOffset = 0;
-  /** From this offset of the log on, nothing of this channel was missed. */
-  intactSince: number;
   /** Until the source has settled: who joins has nothing to be told yet. */
   opening = true;
   #waiting: (() => void)[] = [];
@@ -37,11 +54,14 @@ export class Channel implements Sink {
   readonly #owner: ChannelOwner;
   readonly #linger: Timer;
 
-  constructor(owner: ChannelOwner, destination: Destination, metrics: RouteMetrics, intactSince: number) {
+  constructor({ owner, destination, metrics, source, history, backlog, values }: ChannelOptions) {
     this.#owner = owner;
     this.destination = destination;
     this.metrics = metrics;
-    this.intactSince = intactSince;
+    this.source = source;
+    this.history = history;
+    this.#backlog = backlog;
+    this.#values = values;
     this.#linger = new Timer({ onDue: () => this.#owner.vacated(this) });
   }
 
@@ -49,8 +69,19 @@ export class Channel implements Sink {
     return this.destination.channel;
   }
 
-  publish(publication: Publication): void {
-    this.#owner.publish(this, publication);
+  /** Where what memory does not hold of what `start` asks for is read again. */
+  backlogOf(start: ArchiveStart): Backlog | undefined {
+    return start.kind === 'values' ? this.#values : this.#backlog;
+  }
+
+  /** Lets go of what was read again. */
+  closeBacklogs(): void {
+    this.#backlog?.close();
+    this.#values?.close();
+  }
+
+  publish(publication: Publication, offset?: number): void {
+    this.#owner.publish(this, publication, offset);
   }
 
   gap(reason: GapReason): void {

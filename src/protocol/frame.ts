@@ -1,8 +1,17 @@
+import type { LogName } from './cursor.ts';
+
 /** A publication's bytes on the wire: encoded once, shared by all who receive it. Nobody may write to `bytes`. */
 export interface Frame {
   /** Order of arrival in this process, over all channels. */
   readonly sequence: number;
+  /** Begins with the `id:` line of the frame's position, where its log has an epoch. */
   readonly bytes: Uint8Array;
+  /** How long that line is, its line break included. */
+  readonly idLength: number;
+  readonly log: LogName;
+  readonly offset: number;
+  /** Whether it tells of its channel rather than being one of its publications: then it is for all, whatever they have. */
+  readonly isNotice: boolean;
 }
 
 /**
@@ -10,6 +19,9 @@ export interface Frame {
  * into slices of it, since what the kernel does not take of a chunk is copied into a buffer that nobody bounds.
  */
 const CHUNK_BYTES = 64 * 1024;
+
+/** A replay up to this size is joined; a larger one waits, for a slow reader, as references to what all share. */
+const JOINED_REPLAY_BYTES = 16 * 1024;
 
 /** What one connection is to be sent in one turn: the frames, and the same bytes as few chunks. */
 export interface Batch {
@@ -40,7 +52,54 @@ export function makeBatch(frames: readonly Frame[]): Batch {
 /** Several channels' batches as one, in order of arrival: a cursor must never be sent after a later one. */
 export function mergeBatches(batches: readonly Batch[]): Batch {
   const frames = batches.flatMap((batch) => batch.frames);
-  return makeBatch(frames.sort((a, b) => a.sequence - b.sequence));
+  return makeBatch(oneIdEach(frames.sort((a, b) => a.sequence - b.sequence)));
+}
+
+/** Whether two frames are of one position: one message that two channels of a connection have. */
+export function isOneOf(frame: Frame, next: Frame | undefined): boolean {
+  return next !== undefined && next.offset === frame.offset && next.log === frame.log;
+}
+
+/** Frames in order, with the `id:` of a position only on the last of it: who has less must come back for the rest. */
+export function oneIdEach(frames: readonly Frame[]): readonly Frame[] {
+  if (!frames.some((frame, i) => isOneOf(frame, frames[i + 1]))) return frames;
+  return frames.map((frame, i) => (isOneOf(frame, frames[i + 1]) ? withoutId(frame) : frame));
+}
+
+/**
+ * Replayed frames as chunks: few, or the frames' own bytes where they are many, since each of many clients gets its own
+ * run and may be slow to take it. `ids`, where given, are what each is to have for an `id:` instead of its own.
+ */
+export function replayChunks(frames: readonly Frame[], ids?: readonly string[]): readonly Uint8Array[] {
+  const size = frames.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  if (size > JOINED_REPLAY_BYTES) return frames.flatMap((frame, i) => apart(frame, ids?.[i]));
+  const cast = ids === undefined ? frames : frames.map((frame, i) => withOtherId(frame, ids[i] ?? ''));
+  return makeBatch(cast).chunks;
+}
+
+function apart(frame: Frame, id: string | undefined): Uint8Array[] {
+  if (id === undefined) return slices(frame.bytes);
+  const shared = slices(withoutId(frame).bytes);
+  return id === '' ? shared : [Buffer.from(idLine(id)), ...shared];
+}
+
+/** The frame with another `id:` line in the place of its own, or with none. Copies its bytes. */
+export function withOtherId(frame: Frame, id: string): Frame {
+  const line = idLine(id);
+  const { bytes } = withoutId(frame);
+  const out = Buffer.allocUnsafe(line.length + bytes.length);
+  out.write(line, 'latin1');
+  out.set(bytes, line.length);
+  return { ...frame, bytes: out, idLength: line.length };
+}
+
+/** The frame without its `id:` line. Shares its bytes. */
+export function withoutId(frame: Frame): Frame {
+  return { ...frame, bytes: frame.bytes.subarray(frame.idLength), idLength: 0 };
+}
+
+function idLine(id: string): string {
+  return id === '' ? '' : `id: ${id}\n`;
 }
 
 function slices(bytes: Uint8Array): Uint8Array[] {

@@ -51,6 +51,11 @@ export function encodeControl(event: string, data: unknown, id?: string): string
   return `${head}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
+/** Moves the browser's cursor on. Firefox and WebKit take an `id:` only from an event with data, if empty. FACTS, EventSource. */
+export function encodeCursor(cursor: string): string {
+  return `id: ${cursor}\nevent: sidestream.cursor\ndata:\n\n`;
+}
+
 // Most payloads are one line of JSON: one allocation, one copy.
 function singleLine(head: string, data: Buffer): Uint8Array {
   const headLength = Buffer.byteLength(head);

@@ -3,8 +3,9 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { AccessCallouts } from '../../src/auth/access-callout.ts';
 import { FAULTS, readClaims } from '../../src/auth/answer.ts';
-import { createAccessCallout, createCalloutVerifier } from '../../src/auth/callout.ts';
+import { createCalloutVerifier } from '../../src/auth/callout.ts';
 import { type TokenRequest, toIdentity } from '../../src/auth/identity.ts';
 import { systemClock } from '../../src/clock.ts';
 import { temporaryFolder } from '../support/folder.ts';
@@ -17,6 +18,7 @@ const PAGE = readFileSync(new URL('../../docs/callouts.md', import.meta.url), 'u
 const NODE_MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 const SUBJECT = 'auth.sidestream';
 const OPTIONS = { subject: SUBJECT, timeoutMs: 20_000, concurrency: 4, maxBytes: 10_000 };
+const CACHE = { size: 10, allowTtlMs: 0, denyTtlMs: 0 };
 const REQUEST: TokenRequest = { address: '192.0.2.1', origin: '', userAgent: '', channels: ['chat'] };
 
 /** The code blocks of one language, in their order. */
@@ -38,7 +40,8 @@ async function askBoth(request: (payload: Uint8Array) => Promise<Uint8Array>, to
     },
   };
   const verification = await createCalloutVerifier(OPTIONS, deps).verify(token, REQUEST);
-  const access = await createAccessCallout(OPTIONS, deps).allow(toIdentity({ sub: 'anna' }), 'chat', REQUEST);
+  const callouts = new AccessCallouts({ ...OPTIONS, cache: CACHE }, deps);
+  const access = await callouts.ask(SUBJECT, toIdentity({ sub: 'anna' }), 'chat', REQUEST);
   return { sent, verification, access };
 }
 

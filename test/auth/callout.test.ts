@@ -1,6 +1,7 @@
 import type { Msg } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
-import { type CalloutOptions, createAccessCallout, createCalloutVerifier } from '../../src/auth/callout.ts';
+import { AccessCallouts } from '../../src/auth/access-callout.ts';
+import { type CalloutOptions, createCalloutVerifier } from '../../src/auth/callout.ts';
 import { type TokenRequest, toIdentity } from '../../src/auth/identity.ts';
 import { ManualClock } from '../support/clock.ts';
 import { startNats } from '../support/nats-server.ts';
@@ -35,7 +36,8 @@ async function setUp(respond: Respond | undefined, options: Partial<CalloutOptio
     { log, clock, request },
   ];
   const verifier = createCalloutVerifier(all, deps);
-  const access = createAccessCallout(all, deps);
+  const cache = { size: 10, allowTtlMs: 0, denyTtlMs: 0 };
+  const access = new AccessCallouts({ ...all, cache }, deps);
   return {
     server,
     asked,
@@ -44,7 +46,8 @@ async function setUp(respond: Respond | undefined, options: Partial<CalloutOptio
     deps,
     log: lines,
     verify: (token = TOKEN) => verifier.verify(token, REQUEST),
-    allow: (channel = 'chat', identity = ANNA) => access.allow(identity, channel, REQUEST),
+    faults: () => access.counts.faults,
+    allow: (channel = 'chat', identity = ANNA) => access.ask(all.subject, identity, channel, REQUEST),
   };
 }
 
@@ -138,18 +141,18 @@ describe('asked whether somebody may listen, the backend', () => {
 
   it('is told that nobody is known, where there was no token', async () => {
     const { access, asked } = await setUp(json({ allow: false }));
-    expect(await access.allow(undefined, 'chat', REQUEST)).toBe('deny');
+    expect(await access.ask(OPTIONS.subject, undefined, 'chat', REQUEST)).toBe('deny');
     expect(JSON.parse(asked[0] ?? '')).toMatchObject({ claims: null });
   });
 
   it('denies, and that is no fault', async () => {
-    const { allow, access, log } = await setUp(json({ allow: false, reason: 'not a member' }));
+    const { allow, faults, log } = await setUp(json({ allow: false, reason: 'not a member' }));
     expect(await allow()).toBe('deny');
-    expect(Object.values(access.counts.faults)).toEqual(Array(6).fill(0));
+    expect(Object.values(faults() ?? {})).toEqual(Array(6).fill(0));
     expect(log).toEqual([]);
   });
 
-  it('is asked each time anew', async () => {
+  it('is asked each time anew, where nothing else is configured', async () => {
     const { allow, asked } = await setUp(json({ allow: true }));
     await allow();
     await allow();
@@ -178,23 +181,23 @@ const USELESS: readonly [string, string, Respond][] = [
 
 describe('nobody is let in, and the service is called unavailable, when the answer is', () => {
   it.each(USELESS)('%s', async (_, fault, respond) => {
-    const { verify, allow, verifier, access, log } = await setUp(respond);
+    const { verify, allow, verifier, faults, log } = await setUp(respond);
     const verification = await verify();
     expect(verification).toMatchObject({ rejected: 'unavailable' });
     expect(await allow()).toBe('unavailable');
-    for (const { counts } of [verifier, access]) expect(counts.faults).toMatchObject({ [fault]: 1 });
+    for (const counted of [verifier.counts.faults, faults()]) expect(counted).toMatchObject({ [fault]: 1 });
     expect(log.map((line) => JSON.parse(line))).toMatchObject([
       { level: 'warn', service: 'callout', fault },
-      { level: 'warn', service: 'access callout', fault },
+      { level: 'warn', service: `access callout ${OPTIONS.subject}`, fault },
     ]);
     expect(JSON.stringify([verification, log])).not.toMatch(/token|anna|xxx/);
   });
 
   it('impossible: nobody listens on the subject', async () => {
-    const { verify, allow, verifier, access } = await setUp(undefined);
+    const { verify, allow, verifier, faults } = await setUp(undefined);
     expect(await verify()).toMatchObject({ rejected: 'unavailable', detail: 'unreachable: NoResponders' });
     expect(await allow()).toBe('unavailable');
-    expect([verifier.counts.faults.unreachable, access.counts.faults.unreachable]).toEqual([1, 1]);
+    expect([verifier.counts.faults.unreachable, faults()?.unreachable]).toEqual([1, 1]);
   });
 
   it('impossible: the connection to NATS is gone for good', async () => {
@@ -205,10 +208,10 @@ describe('nobody is let in, and the service is called unavailable, when the answ
   });
 
   it('none, ever', async () => {
-    const { verify, allow, verifier, access } = await setUpHolding({ timeoutMs: 50 });
+    const { verify, allow, verifier, faults } = await setUpHolding({ timeoutMs: 50 });
     expect(await verify()).toMatchObject({ rejected: 'unavailable' });
     expect(await allow()).toBe('unavailable');
-    expect([verifier.counts.faults.timeout, access.counts.faults.timeout]).toEqual([1, 1]);
+    expect([verifier.counts.faults.timeout, faults()?.timeout]).toEqual([1, 1]);
   });
 
   it('too late; what comes then is not taken for the answer to the next question', async () => {

@@ -2,20 +2,26 @@ import { describe, expect, it } from 'vitest';
 import { Failed } from '../../src/auth/answer.ts';
 import { type Question, Service } from '../../src/auth/service.ts';
 import { ManualClock } from '../support/clock.ts';
+import { poll } from '../support/poll.ts';
 import { recordLog } from './recorded-log.ts';
 
 interface Told {
   readonly told: string;
 }
 
+/** Long enough for any answer here. */
+const TIMEOUT_MS = 20_000;
+
 function setUp() {
   const { log, lines } = recordLog();
-  const service = new Service<Told>(
-    'oracle',
-    { timeoutMs: 20_000, concurrency: 1 },
-    { log, clock: new ManualClock() },
-  );
-  return { service, lines, ask: (question: Question<Told>) => service.ask('key', question) };
+  const clock = new ManualClock();
+  const service = new Service<Told>('oracle', { timeoutMs: TIMEOUT_MS, concurrency: 1 }, { log, clock });
+  return {
+    service,
+    lines,
+    clock,
+    ask: (question: Question<Told>, key = 'key') => service.ask(key, question),
+  };
 }
 
 const named = (name: string, message = 'quotes the token') => Object.assign(new Error(message), { name });
@@ -64,5 +70,25 @@ describe('a question that is over', () => {
     await ask(() => Promise.reject(new Error('no')));
     expect(await ask(async () => ({ told: 'yes' }))).toEqual({ told: 'yes' });
     expect(service.counts.questions).toBe(2);
+  });
+});
+
+describe('a question that waits for its turn', () => {
+  const yes: Question<Told> = async () => ({ told: 'yes' });
+
+  it('is put as long as one that is put may take, and then given up as busy', async () => {
+    const { ask, service, clock } = setUp();
+    const answers: ((told: Told) => void)[] = [];
+    const first = ask(() => new Promise((resolve) => answers.push(resolve)), 'first');
+    const tooLong = ask(yes, 'second');
+    clock.advance(1);
+    const inTime = ask(yes, 'third');
+    clock.advance(TIMEOUT_MS);
+    await poll('the first question', () => answers.length === 1);
+    answers[0]?.({ told: 'at last' });
+    expect(await first).toEqual({ told: 'at last' });
+    expect(await tooLong).toEqual(new Failed('busy', 'too many questions are under way'));
+    expect(await inTime).toEqual({ told: 'yes' });
+    expect(service.counts).toMatchObject({ questions: 2, faults: { busy: 1 } });
   });
 });

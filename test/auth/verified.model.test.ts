@@ -10,7 +10,6 @@ const lifeMs = fc.option(
 );
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('verify' as const), token }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('forget' as const), token }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 40_000 }) }),
@@ -33,7 +32,6 @@ class Model {
 
   async run(step: Step): Promise<void> {
     if (step.kind === 'verify') await this.#verify(step.token);
-    else if (step.kind === 'forget') this.#forget(step.token);
     else if (step.kind === 'pass') this.#real.clock.advance(step.ms);
     else this.#lifeMs = step.lifeMs;
   }
@@ -49,12 +47,6 @@ class Model {
     if (known !== undefined) return expect(verification).toBe(known);
     const ttlMs = this.#lifeMs === undefined ? OPTIONS.badTtlMs : Math.min(this.#lifeMs, OPTIONS.maxTtlMs);
     this.#found.set(token, { verification, untilMs: clock.now() + ttlMs });
-  }
-
-  #forget(token: string): void {
-    this.#real.cached.forget(({ subject }) => subject === token);
-    const found = this.#found.get(token);
-    if (found !== undefined && !('rejected' in found.verification)) this.#found.delete(token);
   }
 }
 

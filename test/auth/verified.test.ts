@@ -128,41 +128,6 @@ describe('a bad token', () => {
   });
 });
 
-describe('forgetting', () => {
-  it('drops the identities that are picked, and no other', async () => {
-    const { cached, verify } = setUp();
-    for (const token of ['anna', 'ben', 'cleo']) await verify(token);
-    expect(cached.forget(({ subject }) => subject !== 'ben')).toBe(2);
-    expect(['anna', 'ben', 'cleo'].map((token) => cached.peek(token) !== undefined)).toEqual([
-      false,
-      true,
-      false,
-    ]);
-  });
-
-  it('leaves what is known to be bad, and what never was', async () => {
-    const { inner, cached, verify } = setUp();
-    inner.find = () => rejected('invalid');
-    await verify('rubbish');
-    expect(cached.forget(() => true)).toBe(0);
-    expect(cached.peek('rubbish')).toMatchObject({ rejected: 'invalid' });
-  });
-
-  it('does not let a check that was under way bring the identity back', async () => {
-    const { inner, cached, verify } = setUp();
-    let answer: (verification: Verification) => void = () => {};
-    inner.find = () =>
-      new Promise((resolve) => {
-        answer = resolve;
-      });
-    const verification = verify('anna');
-    cached.forget(({ subject }) => subject === 'anna');
-    answer(toIdentity({ sub: 'anna' }));
-    await verification;
-    expect(cached.peek('anna')).toBeUndefined();
-  });
-});
-
 it('holds no token, only its hash', async () => {
   const set = vi.spyOn(LRUCache.prototype, 'set');
   onTestFinished(() => set.mockRestore());
@@ -172,4 +137,30 @@ it('holds no token, only its hash', async () => {
   expect(set).toHaveBeenCalledOnce();
   expect(JSON.stringify(set.mock.calls)).not.toContain('the-token');
   expect(set.mock.calls[0]?.[0]).toMatch(/^[A-Za-z0-9+/]{43}=$/);
+});
+
+describe('tickets', () => {
+  const ticketed = (sub: string, untilMs: number, expiresAtMs = untilMs + 3_600_000): Verification => ({
+    ...toIdentity({ sub, exp: expiresAtMs / 1000 }),
+    ticket: { key: sub, untilMs },
+  });
+
+  it('are known until they would be refused for their age, not until their session ends', async () => {
+    const { clock, inner, cached, verify } = setUp();
+    inner.find = (token) => ticketed(token, clock.wall() + 5_000);
+    await verify('a');
+    clock.advance(4_999);
+    expect(cached.peek('a')).toMatchObject({ ticket: { key: 'a' } });
+    clock.advance(1);
+    expect([cached.peek('a'), cached.size]).toEqual([undefined, 0]);
+  });
+
+  it('in any number push no other token out', async () => {
+    const { clock, inner, cached, verify } = setUp();
+    await verify('anna');
+    inner.find = (token) => ticketed(token, clock.wall() + 5_000);
+    for (let i = 0; i < OPTIONS.maxTokens * 2; i += 1) await verify(`ticket ${i}`);
+    expect(cached.peek('anna')).toBeDefined();
+    expect(cached.size).toBe(OPTIONS.maxTokens + 1);
+  });
 });

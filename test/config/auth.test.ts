@@ -75,7 +75,9 @@ describe('the sections that are there only once something stands in them', () =>
     const inner = second === undefined ? value : { [second]: value };
     const config = (written: object) =>
       parse(`${ROUTE}${keyAt(['auth', name], { ...required[name], ...written })}`).auth;
-    expect(config({ [String(first)]: inner })).toEqual(config({}));
+    // A section within may itself be there only once something stands in it.
+    const left = second === undefined ? {} : { [String(first)]: {} };
+    expect(config({ [String(first)]: inner })).toEqual(config(left));
   });
 });
 
@@ -97,6 +99,34 @@ describe('introspection and callout', () => {
       timeoutMs: 60_000,
       concurrency: 1,
     });
+  });
+
+  it('share nothing with the backends that routes name, which are asked as `access` says', () => {
+    const callout = '  callout: { subject: auth.token, timeout: 9s, concurrency: 9 }';
+    expect(authOf(callout).access).toEqual({
+      timeoutMs: 2000,
+      concurrency: 64,
+      cache: { size: 20_000, allowTtlMs: 0, denyTtlMs: 0 },
+    });
+    const cache = 'cache: { size: 5, allowTtl: 10s, denyTtl: 1s }';
+    const access = `  access: { timeout: 500ms, concurrency: 8, ${cache} }`;
+    expect(authOf(`${callout}\n${access}`)).toMatchObject({
+      callout: { timeoutMs: 9000, concurrency: 9 },
+      access: { timeoutMs: 500, concurrency: 8, cache: { size: 5, allowTtlMs: 10_000, denyTtlMs: 1000 } },
+    });
+  });
+
+  it.each([
+    ['concurrency: ▶0', 'concurrency: expected a whole number'],
+    ['timeout: ▶0', 'timeout: expected a duration'],
+    ['cache: { size: ▶0 }', 'cache.size: expected a whole number'],
+    ['cache: { allowTtl: ▶2h }', 'cache.allowTtl: expected a duration'],
+    ['cache: { denyTtl: ▶10ms }', 'cache.denyTtl: expected a duration'],
+    ['cache: { ▶ttl: 5s }', 'cache.ttl: is not a key here'],
+  ])('the backends that routes name are not asked by access: { %s }', (key, message) => {
+    expect(problemsAtMarks(`${ROUTE}auth: { access: { ${key} } }`)).toEqual([
+      expect.stringContaining(`auth.access.${message}`),
+    ]);
   });
 
   it('take the secret from the config, the environment or a file, whose content it is', () => {

@@ -25,13 +25,25 @@ const DEFAULTS: Config = {
     pendingBytes: 262_144,
     stalledMs: 30_000,
     eventBytes: 1_048_576,
+    replay: 1000,
+    historyBytes: 67_108_864,
     requestHeaderBytes: 16_384,
   },
-  control: { prefix: 'sidestream', bucket: 'sidestream_revocations', revocationTtlMs: 86_400_000 },
+  control: {
+    prefix: 'sidestream',
+    bucket: 'sidestream_revocations',
+    ticketBucket: 'sidestream_tickets',
+    revocationTtlMs: 86_400_000,
+  },
   drain: { timeoutMs: 25_000, reconnectRatePerSecond: 1000 },
   auth: {
     token: [{ in: 'bearer' }],
     jwt: [],
+    access: {
+      timeoutMs: 2000,
+      concurrency: 64,
+      cache: { size: 20_000, allowTtlMs: 0, denyTtlMs: 0 },
+    },
     cache: { size: 20_000, maxTtlMs: 60_000, badTtlMs: 10_000 },
     failureRatePerSecond: 0.5,
   },
@@ -39,10 +51,13 @@ const DEFAULTS: Config = {
     prices: {
       channel: 'prices.{symbol}',
       subject: 'market.{symbol}',
+      source: { kind: 'core' },
       access: [{ kind: 'public' }],
       binary: false,
       envelope: false,
       lingerMs: 60_000,
+      replay: { kind: 'none' },
+      history: { size: 100, ageMs: 60_000, bytes: 1_048_576 },
     },
   },
   log: { level: 'info', format: 'json' },
@@ -101,22 +116,29 @@ limits:
   pending: 1KiB
   stalled: 1m
   event: 64MiB
+  replay: 50
+  history: 2MiB
   requestHeaders: 8KiB
-control: { prefix: a.b, bucket: c, revocationTtl: 2m }
+control: { prefix: a.b, bucket: c, ticketBucket: d, revocationTtl: 2m }
 drain: { timeout: 0, reconnectRate: 600/m }
 auth:
   token: ["cookie:sid", bearer]
+  access: { timeout: 1s, concurrency: 3, cache: { size: 8, allowTtl: 5s, denyTtl: 2s } }
   cache: { size: 9, maxTtl: 0, badTtl: 0 }
   failureRate: 60/h
 channels:
   logs:
     channel: logs
     subject: logs.>
+    stream: LOGS
     access: public
     event: "{header.X-Level}"
     binary: true
     envelope: true
     linger: 2d
+    replay: 50
+    history: { size: 9, age: 2m, bytes: 2KiB }
+    warm: 1h
     automatic: everyone
 log: { level: debug, format: text }
 `);
@@ -149,13 +171,20 @@ log: { level: debug, format: text }
         pendingBytes: 1024,
         stalledMs: 60_000,
         eventBytes: 67_108_864,
+        replay: 50,
+        historyBytes: 2_097_152,
         requestHeaderBytes: 8192,
       },
-      control: { prefix: 'a.b', bucket: 'c', revocationTtlMs: 120_000 },
+      control: { prefix: 'a.b', bucket: 'c', ticketBucket: 'd', revocationTtlMs: 120_000 },
       drain: { timeoutMs: 0, reconnectRatePerSecond: 10 },
       auth: {
         token: [{ in: 'cookie', name: 'sid' }, { in: 'bearer' }],
         jwt: [],
+        access: {
+          timeoutMs: 1000,
+          concurrency: 3,
+          cache: { size: 8, allowTtlMs: 5000, denyTtlMs: 2000 },
+        },
         cache: { size: 9, maxTtlMs: 0, badTtlMs: 0 },
         failureRatePerSecond: 60 / 3600,
       },
@@ -163,11 +192,14 @@ log: { level: debug, format: text }
         logs: {
           channel: 'logs',
           subject: 'logs.>',
+          source: { kind: 'stream', stream: 'LOGS', warmMs: 3_600_000 },
           access: [{ kind: 'public' }],
           event: '{header.X-Level}',
           binary: true,
           envelope: true,
           lingerMs: 172_800_000,
+          replay: { kind: 'last', count: 50 },
+          history: { size: 9, ageMs: 120_000, bytes: 2048 },
           automatic: 'everyone',
         },
       },

@@ -45,12 +45,24 @@ describe('config.example.yaml', () => {
     });
   });
 
+  it.each([
+    ['orders', { source: { kind: 'stream', stream: 'ORDERS' }, replay: { kind: 'last', count: 20 } }],
+    ['settings', { source: { kind: 'kv', bucket: 'settings' }, subject: '$KV.settings.app.{app}' }],
+  ])('has a route %s with another source that works once it is uncommented', (name, route) => {
+    const { config, notices } = parseConfig(uncomment(exampleYaml(), name), FILE, {});
+    expect(config.channels[name]).toMatchObject(route);
+    expect(notices).toEqual([]);
+  });
+
   it.each(shown)('shows $name with its default or an example, below its description', ({ path, key }) => {
     const lines = exampleYaml().split('\n');
     const line = lines.findIndex((_, index) => pathAt(lines, index) === formatPath(path));
     expect(lines[line]).toMatch(new RegExp(`^ +#?${String(path.at(-1))}: \\S`));
     const comment = lines.slice(0, line).join(' ').replaceAll(/ *# /g, ' ').trimEnd();
-    expect(comment.endsWith(key.doc.description)).toBe(true);
+    const { description, fallback } = key.doc;
+    const isDefaultToldBesides = fallback !== undefined && lines[line]?.includes('#');
+    const about = isDefaultToldBesides ? `${description} Default: ${fallback}.` : description;
+    expect(comment.endsWith(about)).toBe(true);
   });
 });
 
@@ -67,6 +79,7 @@ describe('docs/configuration.md', () => {
     const row = table.split('\n').find((line) => line.startsWith(`| \`${String(path.at(-1))}\` |`));
     expect(row).toContain(key.doc.type);
     expect(row).toContain(key.doc.description);
+    if (key.doc.fallback !== undefined) expect(row).toContain(`| ${key.doc.fallback} |`);
   });
 });
 
@@ -110,6 +123,14 @@ describe('the JSON Schema', () => {
         expect(accepts({ auth, channels: { a: { ...route, access, automatic: 'everyone' } } })).toBe(true);
       }
     }
+    for (const replay of ['none', 'last', 20, 'all', '10m', variable]) {
+      expect(accepts({ channels: { a: { ...route, stream: 'A', replay, history: { size: 0 } } } })).toBe(
+        true,
+      );
+    }
+    expect(accepts({ channels: { a: { channel: 'a', access: 'public', kv: 'b', key: 'a.*.{x}.>' } } })).toBe(
+      true,
+    );
     expect(
       accepts({
         http: { listen: variable, cors: { origins: [variable], credentials: variable } },
@@ -135,6 +156,12 @@ describe('the JSON Schema', () => {
     ['an unknown algorithm', { channels, auth: { jwt: [{ algorithms: ['none'] }] } }],
     ['an introspection without its URL', { channels, auth: { introspection: { timeout: '1s' } } }],
     ['a key that is none', { channels, auth: { jwt: { algorithms: 'RS256', keys: [{ jwk: 'x' }] } } }],
+    ['a bad name of a stream', { channels: { a: { ...route, stream: 'A.B' } } }],
+    ['a bad name of a bucket', { channels: { a: { ...route, kv: 'a.b' } } }],
+    ['a bad key', { channels: { a: { ...route, key: 'a b' } } }],
+    ['another replay', { channels: { a: { ...route, replay: 'some' } } }],
+    ['a replay of nothing', { channels: { a: { ...route, replay: 0 } } }],
+    ['an unknown key in a history', { channels: { a: { ...route, history: { count: 1 } } } }],
     ['a bad name of a route', { channels: { A: route } }],
     ['a number without its unit', { channels, sse: { heartbeat: 15 } }],
     ['a wrong unit', { channels, limits: { pending: '1s' } }],

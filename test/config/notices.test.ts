@@ -51,15 +51,46 @@ auth: { ${CALLOUT} }`),
     for (const subject of ['a.>', 'a.*', '_INBOXES.a']) {
       expect(noticesAtMarks(route(subject).replace('▶', '')), subject).toEqual([]);
     }
+    const stored = route('>').replace('▶', '').replace(' } }', ', stream: ALL } }');
+    expect(noticesAtMarks(stored)).toEqual([]);
   });
 
   it('where a channel is given up before a lone reader can be back', () => {
-    const route = (linger: string) =>
-      `channels: { a: { channel: a, access: public, subject: a, linger: ${linger} } }\nsse: { retry: 3s..2m }\n`;
+    const route = (linger: string, more = '') =>
+      `channels: { a: { channel: a, access: public, subject: a, linger: ${linger}${more} } }\nsse: { retry: 3s..2m }\n`;
     expect(noticesAtMarks(route('▶1m'))).toEqual([
       'channels.a.linger: is shorter than the longest sse.retry, so a lone reader who reconnects finds its channel gone and is told a gap',
     ]);
     expect(noticesAtMarks(route('2m'))).toEqual([]);
+    // Nothing is lost where nothing was kept, or where a stream still has it.
+    expect(noticesAtMarks(route('1m', ', history: { size: 0 }'))).toEqual([]);
+    expect(noticesAtMarks(route('1m', ', stream: A'))).toEqual([]);
+  });
+
+  it('where a channel has several keys, and nothing says which one an event is of', () => {
+    const route = (key: string, more = '') =>
+      `channels: { a: { channel: a, access: public, kv: b, key: ${key}${more} } }`;
+    const message =
+      'channels.a.key: takes in several keys, which a page cannot tell apart: set envelope to true, or let event hold {subject}';
+    for (const key of ['▶"*"', '▶">"', '▶a.*', '▶a.>']) {
+      expect(noticesAtMarks(route(key)), key).toEqual([message]);
+    }
+    expect(noticesAtMarks(route('a.b'))).toEqual([]);
+    expect(noticesAtMarks(route('a.*', ', envelope: true'))).toEqual([]);
+    expect(noticesAtMarks(route('a.*', ', event: "{subject}"'))).toEqual([]);
+    expect(noticesAtMarks('channels: { a: { channel: a, access: public, subject: a.* } }')).toEqual([]);
+  });
+
+  it('where pages are promised the past, but cannot be told of its gaps', () => {
+    const route = (source: string) =>
+      `channels: { a: { channel: a, access: public, ${source} } }\nsse: { control: ▶false }\n`;
+    for (const source of ['subject: a, stream: A', 'kv: b, key: a', 'subject: a, replay: last']) {
+      expect(noticesAtMarks(route(source)), source).toEqual([
+        'sse.control: is false, so that pages are not told where a route with stream, kv or replay has a gap: have them refetch whenever they reconnect',
+      ]);
+      expect(noticesAtMarks(route(source).replace('▶false', 'true')), source).toEqual([]);
+    }
+    expect(noticesAtMarks(route('subject: a').replace('▶', ''))).toEqual([]);
   });
 
   it('where pages of other origins cannot send the cookie that holds the token', () => {

@@ -69,6 +69,9 @@ describe('a value out of bounds', () => {
     ['limits', 'stalled', '0s'],
     ['limits', 'event', '65MiB'],
     ['limits', 'requestHeaders', '1KiB'],
+    ['limits', 'replay', '0'],
+    ['limits', 'replay', '100001'],
+    ['limits', 'history', '1023KiB'],
     ['drain', 'timeout', '2h'],
     ['nats', 'pingInterval', '0s'],
     ['http', 'listen', '65536'],
@@ -136,12 +139,12 @@ describe('a route', () => {
     );
     expect(messages.map((message) => message.slice(0, 35))).toEqual([
       'channels.a.channel: is required: th',
-      'channels.a.subject: is required: th',
       'channels.a.access: is required: wit',
+      'channels.a.subject: is required: th',
       'channels.a.linger: expected a durat',
       'channels.b.access: is required: wit',
     ]);
-    expect(messages[2]).toContain('write `access: public`');
+    expect(messages[1]).toContain('write `access: public`');
   });
 
   it('with a template that is malformed or does not round-trip is told so at the half that is to blame', () => {

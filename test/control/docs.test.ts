@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { Kvm } from '@nats-io/kv';
 import { describe, expect, it } from 'vitest';
 import { CONTROL_CODES, OPERATIONS } from '../../src/control/command.ts';
 import { keyOf } from '../../src/control/record.ts';
+import { SHARED } from '../integration/ticketed.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { startPublisher } from '../support/publisher.ts';
 import { BUCKET, command, persistent, startControl, startPersistent } from './running.ts';
 import { openBucket } from './stored.ts';
+import { startBucket, TICKET_BUCKET } from './ticket-running.ts';
 
 const PAGE = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8');
 const COMMANDS = [...PAGE.matchAll(/^\$ nats (req|pub) (\S+) '([^']*)'/gm)];
@@ -84,6 +87,16 @@ describe('the permissions on the page', () => {
     expect([...running.lines, ...later.lines].filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
+  it('let Sidestream keep used tickets in their bucket, make it and lengthen it', async () => {
+    const nats = await startGuarded();
+    const { bucket, lines } = await startBucket(nats, login('sidestream', 1));
+    expect([await bucket.claim('a'), await bucket.claim('a'), lines]).toEqual(['first', 'used', [SHARED]]);
+    const shorter = await startGuarded();
+    const { connection: maker } = await startPublisher(shorter, login('sidestream', 1));
+    await new Kvm(maker).create(TICKET_BUCKET, { ttl: 10_000 });
+    expect(await (await startBucket(shorter, login('sidestream', 1))).bucket.claim('a')).toBe('first');
+  });
+
   it('keep others from commands and from the bucket', async () => {
     const nats = await startGuarded();
     const { control, streams } = await startPersistent(nats, {}, login('sidestream', 1));
@@ -95,6 +108,8 @@ describe('the permissions on the page', () => {
       `$KV.${BUCKET}.everybody`,
       `$JS.API.STREAM.DELETE.KV_${BUCKET}`,
       `$JS.API.STREAM.PURGE.KV_${BUCKET}`,
+      `$KV.${TICKET_BUCKET}.a`,
+      `$JS.API.STREAM.DELETE.KV_${TICKET_BUCKET}`,
     ])
       await expect(app.request(subject, '{"user":"42"}'), subject).rejects.toThrow(/permissions violation/i);
     const { connection: backend } = await startPublisher(nats, login('backend', 2));

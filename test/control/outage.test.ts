@@ -1,4 +1,4 @@
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/folder.ts';
 import { startNats } from '../support/nats-server.ts';
@@ -20,6 +20,7 @@ import {
 
 const SIDESTREAM = { user: 'sidestream', pass: 's' };
 const OPERATOR = { user: 'operator', pass: 'o' };
+const FORGETS = 'the bucket may forget revocations too soon';
 
 /** Sidestream may not do all; the operator may. */
 function permissions(sidestream: string): string {
@@ -158,7 +159,20 @@ describe('a bucket that may be read and not written', () => {
     });
     await createBucket(await operator(nats, OPERATOR), { ttl: 60_000 });
     const { logged } = await startPersistent(nats, {}, SIDESTREAM);
-    expect(logged('the bucket forgets revocations sooner than configured')).toBe(1);
+    expect(logged(FORGETS)).toBe(1);
+  });
+});
+
+describe('a bucket that somebody made in memory', () => {
+  it('is used, for as long as it should be, and the log says what is wrong with it', async () => {
+    const nats = await startNats({ jetStream: true });
+    const backend = await operator(nats);
+    await createBucket(backend, { storage: StorageType.Memory, ttl: 60_000 });
+    const { logged } = await startPersistent(nats);
+    expect(logged(FORGETS)).toBe(1);
+    expect(await command(backend, 'revoke', { user: '42' })).toMatchObject([{ ok: true, persisted: true }]);
+    const status = await (await openBucket(backend)).status();
+    expect([status.storage, status.ttl > 60_000]).toEqual(['memory', true]);
   });
 });
 

@@ -1,14 +1,24 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { connect } from '@nats-io/transport-node';
 import type { Page } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { poll } from '../support/poll.ts';
 import { launchChromium, noChromium } from './chromium.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const PARTS = ['guard', 'nats-server', 'sidestream', 'backend'];
-const CHANNELS = ['prices.ACME', 'prices.GLOBEX', 'chat-lobby', 'task-7', 'logs-web-1'];
+const PARTS = ['guard', 'nats-server', 'backend', 'sidestream'];
+const CHANNELS = [
+  'prices.ACME',
+  'prices.GLOBEX',
+  'chat-lobby',
+  'task-7',
+  'logs-web-1',
+  'orders',
+  'settings-shop',
+];
 
 function run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
   // Not the developer's own server, and not as a script of the `npm test` that this may be.
@@ -33,7 +43,13 @@ async function startDemo() {
     if (demo.child.exitCode !== null) throw new Error(`it ended: ${demo.output.stderr}`);
     return /Open +(http:\S+)/.exec(demo.output.stdout)?.[1];
   });
-  return { ...demo, page, parts: partsOf(demo.output.stderr) };
+  const [, storage = ''] = /Store Directory: +"(.+)\/jetstream"/.exec(demo.output.stderr) ?? [];
+  onTestFinished(async () => {
+    demo.child.kill('SIGINT');
+    await demo.ended;
+    rmSync(storage, { recursive: true, force: true }); // one that was killed could not
+  });
+  return { ...demo, page, storage, parts: partsOf(demo.output.stderr) };
 }
 
 /** The demo's processes, by name, as `--verbose` tells. */
@@ -64,12 +80,14 @@ describe('npm run demo -- --once', () => {
 });
 
 describe('npm run demo', () => {
-  test('Ctrl-C drains Sidestream, ends every process and exits 0', async () => {
-    const { child, ended, output, parts } = await startDemo();
+  test('Ctrl-C drains Sidestream, ends every process, removes what was stored and exits 0', async () => {
+    const { child, ended, output, parts, storage } = await startDemo();
     expect(Object.keys(parts)).toEqual(PARTS);
+    expect(existsSync(storage)).toBe(true);
     child.kill('SIGINT');
     expect(await ended, output.stderr).toBe(0);
     await untilGone(parts);
+    expect(existsSync(storage)).toBe(false);
   });
 
   test('no process outlives a demo that is killed', async () => {
@@ -125,21 +143,34 @@ describe('the set-up', () => {
   });
 });
 
+/** What is published from now on reaches the page. */
+const subscribed = (page: Page) => page.locator('#connection', { hasNotText: '–' }).waitFor();
+
+/** The numbers of the orders that a page shows, which forgets the oldest beyond 200. */
+async function orderNumbers(page: Page): Promise<number[]> {
+  const shown = await page.locator('#orders p').allTextContents();
+  return shown.map((text) => Number.parseInt(text, 10));
+}
+
 describe.skipIf(noChromium)('the demo page in Chromium', () => {
   async function openPage(): Promise<Page> {
+    return (await openDemo()).page;
+  }
+
+  async function openDemo() {
     const demo = await startDemo();
     const browser = await launchChromium();
     onTestFinished(() => browser.close());
     const page = await browser.newPage();
     page.on('pageerror', (error) => expect.unreachable(`the page threw ${error.message}`));
     await page.goto(demo.page);
-    return page;
+    return { ...demo, page };
   }
 
   test('shows prices, a chat, progress and a log over one connection', async () => {
     const page = await openPage();
-    await page.locator('#status', { hasText: /^open$/ }).waitFor();
-    expect(await page.locator('#connection').textContent()).not.toBe('–');
+    await subscribed(page);
+    expect(await page.locator('#status').textContent()).toBe('open');
     for (const symbol of ['ACME', 'GLOBEX', 'INITECH', 'UMBRELLA']) {
       await page.locator('#prices tr', { hasText: new RegExp(`${symbol}[▲▼] \\d+\\.\\d\\d`) }).waitFor();
     }
@@ -151,10 +182,57 @@ describe.skipIf(noChromium)('the demo page in Chromium', () => {
 
   test('shows what is typed into the chat, as text and never as markup', async () => {
     const page = await openPage();
-    await page.locator('#status', { hasText: /^open$/ }).waitFor();
+    await subscribed(page);
     await page.getByLabel('Message').fill('<i>hello</i> & goodbye');
     await page.getByRole('button', { name: 'Send' }).click();
     await page.locator('#chat', { hasText: '<i>hello</i> & goodbye' }).waitFor();
     expect(await page.locator('#chat i').count()).toBe(0);
+  });
+
+  test('fills in the orders that it missed while its connection was dropped, without a hole', async () => {
+    const page = await openPage();
+    await page.locator('#verdict', { hasText: /^live/ }).waitFor();
+    await page.locator('#orders p').first().waitFor();
+    await page.getByRole('button', { name: 'Drop the connection' }).click();
+    await page.locator('#line', { hasText: /^reconnecting$/ }).waitFor();
+    await page.locator('#verdict', { hasText: /^recovered/ }).waitFor();
+    // One that came live, behind all that were replayed.
+    await page.locator('#orders .late + p:not(.late)').waitFor();
+    const [, replayed] =
+      /^recovered, (\d+) replayed$/.exec((await page.locator('#verdict').textContent()) ?? '') ?? [];
+    expect(Number(replayed)).toBeGreaterThan(0);
+    expect(await page.locator('#orders .late').count()).toBe(Number(replayed));
+    const numbers = await orderNumbers(page);
+    expect(numbers).toEqual(numbers.map((_, index) => Number(numbers[0]) + index));
+    expect(await page.locator('#count').textContent()).toBe('0 missing, 0 twice');
+  });
+
+  test('counts an order whose number was skipped as missing, and one that comes again as twice', async () => {
+    const { page, output } = await openDemo();
+    await page.locator('#orders p').first().waitFor();
+    const [, servers = ''] = /nats --server (\S+)/.exec(output.stdout) ?? [];
+    const nats = await connect({ servers });
+    onTestFinished(() => nats.close());
+    nats.publish('shop.orders', JSON.stringify({ number: 1_000_000, what: 'a hole', where: 'the numbers' }));
+    await page.locator('#count', { hasText: /^9\d{5} missing, [1-9]\d* twice$/ }).waitFor();
+  });
+
+  test('shows the settings there are, each change, and no setting that was deleted', async () => {
+    const page = await openPage();
+    const settings = page.locator('#settings tr');
+    await settings.nth(2).waitFor();
+    expect(await settings.count()).toBe(3);
+    const set = async (name: string, value: string) => {
+      await page.getByLabel('Setting', { exact: true }).selectOption(name);
+      await page.getByLabel('Value', { exact: true }).fill(value);
+      await page.getByRole('button', { name: 'Set' }).click();
+    };
+    await set('discount', '<b>10</b> %');
+    await settings.filter({ hasText: '<b>10</b> %' }).waitFor();
+    await set('banner', '');
+    await settings.filter({ hasText: 'shop.banner' }).waitFor({ state: 'detached' });
+    await page.reload();
+    await settings.filter({ hasText: '<b>10</b> %' }).waitFor();
+    expect(await settings.count()).toBe(2);
   });
 });

@@ -77,7 +77,9 @@ describe.skipIf(noChromium !== undefined)('a native EventSource in Chromium', ()
     const http = { listen: `127.0.0.1:${bridge.httpPort}`, cors: { origins: [page.origin] } };
     await startBridge({ nats, config: { channels: CHANNELS, sse: SSE, http } });
     const again = JSON.parse((await page.event('sidestream.open', 2)).data);
-    expect(again.channels).toEqual([{ channel: 'prices.ACME', resume: 'reset', replayed: 0 }]);
+    expect(again.channels).toEqual([
+      { channel: 'prices.ACME', resume: 'reset', reason: 'epoch', replayed: 0 },
+    ]);
   });
 
   it('learns of a gap after NATS went away and came back, then gets events again, on the connection it had', async () => {

@@ -70,11 +70,12 @@ export class WatchingPage {
 
 /**
  * Serves the page from an origin of its own and opens it; both are gone when the test is over. `login` gives the token that
- * {@link WatchingPage.logIn} is answered with.
+ * {@link WatchingPage.logIn} is answered with, and what `/ticket` answers.
  */
 export async function openPage(browser: Browser, login = async () => ''): Promise<WatchingPage> {
   const server = createServer(async ({ url }, response) => {
-    if (url === '/login') {
+    if (url === '/ticket') response.writeHead(200, { 'Content-Type': 'text/plain' }).end(await login());
+    else if (url === '/login') {
       response
         .writeHead(204, { 'Set-Cookie': `session=${await login()}; Path=/; HttpOnly; SameSite=Lax` })
         .end();

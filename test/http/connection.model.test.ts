@@ -76,7 +76,7 @@ class Model {
   }
 
   #send(sizes: readonly number[]): void {
-    const { connection, res, publish, hub, clock } = this.real;
+    const { connection, res, publish, hub, clock, cursor } = this.real;
     const before = res.bytes.length + connection.waitingBytes;
     const wasOpen = connection.isOpen;
     const texts: string[] = [];
@@ -86,7 +86,7 @@ class Model {
       const text = `${this.#published}`.padEnd(size, '.');
       publish(this.#published % 2 === 0 ? 'a' : 'b', text);
       texts.push(text);
-      bytes += `id: ${hub.cursor}\ndata: ${text}\n\n`.length;
+      bytes += `id: ${cursor()}\ndata: ${text}\n\n`.length;
     }
     hub.flush();
     const took = res.bytes.length + connection.waitingBytes - before;

@@ -17,7 +17,11 @@ describe('a stream begins', () => {
       ]),
     );
     const [open] = read().events;
-    expect(open).toMatchObject({ event: 'sidestream.open', id: hub.cursor, retry: 6500 });
+    expect(open).toMatchObject({
+      event: 'sidestream.open',
+      id: hub.cursor(connection, connection.channels),
+      retry: 6500,
+    });
     expect(JSON.parse(open?.data ?? '')).toEqual({
       connection: connection.id,
       channels: [
@@ -37,7 +41,7 @@ describe('a stream begins', () => {
   it('with what its cursor is worth, counted by verdict', () => {
     const { read, metrics } = openConnection({ cursor: parseCursor('e.0') });
     expect(JSON.parse(read().events[0]?.data ?? '').channels).toEqual([
-      { channel: 'a', resume: 'gap', replayed: 0 },
+      { channel: 'a', resume: 'gap', reason: 'evicted', replayed: 0 },
     ]);
     expect([...metrics.resumes]).toEqual([['gap', 1]]);
   });

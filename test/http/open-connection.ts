@@ -3,6 +3,7 @@ import type { Config } from '../../src/config/schema.ts';
 import { Connection } from '../../src/http/connection.ts';
 import { Retry } from '../../src/http/retry.ts';
 import { openStream } from '../../src/http/subscribe.ts';
+import { createLog } from '../../src/log.ts';
 import type { Ending } from '../../src/metrics.ts';
 import { type HubSetup, setUpHub } from '../hub/fakes.ts';
 import { EventStreamParser } from '../support/event-stream.ts';
@@ -23,6 +24,8 @@ export const LIMITS: Config['limits'] = {
   pendingBytes: PENDING_BYTES,
   stalledMs: STALLED_MS,
   eventBytes: 1024 * 1024,
+  replay: 1000,
+  historyBytes: 64 * 1024 * 1024,
   requestHeaderBytes: 16 * 1024,
 };
 
@@ -57,6 +60,7 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     hub,
     metrics,
     retry,
+    log: createLog({ level: 'silent', format: 'json' }, { write: () => undefined }),
     sse: settings,
     limits: LIMITS,
     ended: (_: Connection, ending: Ending) => void endings.push(ending),

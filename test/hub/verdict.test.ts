@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Verdict } from '../../src/hub/hub.ts';
-import { parseCursor } from '../../src/protocol/cursor.ts';
+import type { Verdict } from '../../src/hub/recovery.ts';
 import { FakeSubscriber, LINGER_MS, setUpHub } from './fakes.ts';
 
 const CHANNELS = ['a', 'b'] as const;
@@ -24,7 +23,7 @@ class Story {
   readonly #marks: { readonly cursor: string; readonly intact: Set<string> }[] = [];
 
   run(step: Step): void {
-    const { hub, join, source, publish, pass } = this.#real;
+    const { hub, join, source, publish, pass, cursor } = this.#real;
     switch (step.kind) {
       case 'join':
         join(this.#reader, step.channel);
@@ -45,7 +44,7 @@ class Story {
         this.#missed(CHANNELS.filter((name) => !this.#isFed(name)));
         return;
       case 'mark':
-        this.#marks.push({ cursor: hub.cursor, intact: new Set(source.fed) });
+        this.#marks.push({ cursor: cursor(), intact: new Set(source.fed) });
     }
   }
 
@@ -55,7 +54,7 @@ class Story {
       const channel = this.#real.join(this.#reader, name);
       for (const { cursor, intact } of this.#marks) {
         const expected = intact.has(name) ? 'recovered' : 'gap';
-        yield [this.#real.hub.verdict(channel, parseCursor(cursor)), expected, `${name} since ${cursor}`];
+        yield [this.#real.opened(channel, cursor)?.resume ?? 'live', expected, `${name} since ${cursor}`];
       }
     }
   }
@@ -71,8 +70,8 @@ class Story {
 
 describe('what a connection is told of a channel as it joins', () => {
   it('is "live" where it brings no cursor', () => {
-    const { hub, join } = setUpHub();
-    expect(hub.verdict(join(new FakeSubscriber(), 'a'), undefined)).toBe('live');
+    const { opened, join } = setUpHub();
+    expect(opened(join(new FakeSubscriber(), 'a'), undefined)?.resume).toBe('live');
   });
 
   it.each([
@@ -80,8 +79,11 @@ describe('what a connection is told of a channel as it joins', () => {
     ['of a later moment than this process has seen', 'e.1000'],
     ['of several processes, none of them this one', 'x.1_y.2'],
   ])('is "reset" where its cursor is %s', (_, cursor) => {
-    const { hub, join } = setUpHub();
-    expect(hub.verdict(join(new FakeSubscriber(), 'a'), parseCursor(cursor))).toBe('reset');
+    const { opened, join } = setUpHub();
+    expect(opened(join(new FakeSubscriber(), 'a'), cursor)).toMatchObject({
+      resume: 'reset',
+      reason: 'epoch',
+    });
   });
 
   it('is "recovered" exactly where the channel was fed all the time since its cursor and brought nothing', () => {
@@ -102,18 +104,18 @@ describe('what a connection is told of a channel as it joins', () => {
   });
 
   it('goes by the position of this process where the cursor holds several', () => {
-    const { hub, join } = setUpHub();
+    const { opened, join, cursor } = setUpHub();
     const channel = join(new FakeSubscriber(), 'a');
-    expect(hub.verdict(channel, parseCursor(`other.7_${hub.cursor}`))).toBe('recovered');
+    expect(opened(channel, `other.7_${cursor()}`)?.resume).toBe('recovered');
   });
 
   it('is "gap" while the source may be missing messages, whatever the cursor', () => {
-    const { hub, source, join } = setUpHub();
+    const { opened, source, join, cursor } = setUpHub();
     const channel = join(new FakeSubscriber(), 'a');
-    const cursor = parseCursor(hub.cursor);
-    expect(hub.verdict(channel, cursor)).toBe('recovered');
+    const now = cursor();
+    expect(opened(channel, now)?.resume).toBe('recovered');
     source.interrupted = true;
-    expect(hub.verdict(channel, cursor)).toBe('gap');
-    expect(hub.verdict(channel, undefined)).toBe('live');
+    expect(opened(channel, now)).toMatchObject({ resume: 'gap', reason: 'disconnected' });
+    expect(opened(channel, undefined)?.resume).toBe('live');
   });
 });

@@ -56,8 +56,15 @@ describe('introspection', () => {
     expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe(OVERLOADED);
     expect(await answerTo(bridge, '/events/news', cookie('a'))).toBe(OVERLOADED);
     expect(await bridge.sample('sidestream_requests_refused_total{reason="AUTH_UNAVAILABLE"}')).toBe(5);
+    expect(await bridge.sample('sidestream_auth_faults_total{service="introspection",fault="status"}')).toBe(
+      5,
+    );
     isWell = true;
     expect(await answerTo(bridge, '/events/user-42', cookie('a'))).toBe('200');
+    expect(await bridge.sample('sidestream_auth_questions_total{service="introspection"}')).toBe(6);
+    expect(await bridge.sample('sidestream_auth_faults_total{service="introspection",fault="status"}')).toBe(
+      5,
+    );
   });
 
   it('that is gone keeps out those who are not known yet, and nobody else', async () => {
@@ -68,6 +75,20 @@ describe('introspection', () => {
     expect(await answerTo(bridge, '/events/user-42', bearer('new'))).toBe(UNAVAILABLE);
     expect(await answerTo(bridge, '/events/user-42', bearer('known'))).toBe('200');
     expect(await answerTo(bridge, '/events/news')).toBe('200');
+  });
+
+  it('is asked again when what it said was known for as long as the config says, and then believed', async () => {
+    let active = true;
+    const server = await startIntrospection((res) => answerJson(res, { active, sub: '42' }));
+    const clock = new ManualClock();
+    const { bridge } = await setUp({ introspection: { url: server.url }, cache: { maxTtl: '30s' } }, clock);
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe('200');
+    active = false;
+    clock.advance(29_999);
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe('200');
+    clock.advance(1);
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe('401 TOKEN_INVALID');
+    expect(server.asked).toHaveLength(2);
   });
 
   it('is asked once for fifty who bring one token at the same time', async () => {
@@ -139,9 +160,9 @@ describe('a callout for each subscription', () => {
     rooms: { channel: 'room-{id}', subject: 'room.{id}', access: { callout: 'may.listen' } },
   };
 
-  async function withBackend(respond: Respond) {
+  async function withBackend(respond: Respond, auth: Readonly<Record<string, unknown>> = {}) {
     const nats = await startNats();
-    const bridge = await startBridge({ nats, config: { channels, auth: AUTH } });
+    const bridge = await startBridge({ nats, config: { channels, auth: { ...AUTH, ...auth } } });
     const backend = await startBackend(nats, 'may.listen', respond);
     return { nats, bridge, questions: () => backend.asked.map((text) => JSON.parse(text)) };
   }
@@ -176,6 +197,33 @@ describe('a callout for each subscription', () => {
     expect(await answerTo(bridge, '/events/room-1', known)).toBe('403 CHANNEL_FORBIDDEN');
   });
 
+  it('is asked once a while where its answers may be remembered, by whomever they are about', async () => {
+    const access = { cache: { allowTtl: '1h', denyTtl: '1h' } };
+    const { bridge, questions } = await withBackend((msg, { channel }) => say(msg, channel === 'room-1'), {
+      access,
+    });
+    const [known, other] = await Promise.all([signed(), signed({ sub: '43' })]);
+    for (const token of [known, other, known, other]) {
+      expect(await answerTo(bridge, '/events/room-1', bearer(token))).toBe('200');
+      expect(await answerTo(bridge, '/events/room-2', cookie(token))).toBe('403 CHANNEL_FORBIDDEN');
+    }
+    expect(questions().map(({ channel, claims }) => [channel, claims.sub])).toEqual([
+      ['room-1', '42'],
+      ['room-2', '42'],
+      ['room-1', '43'],
+      ['room-2', '43'],
+    ]);
+  });
+
+  it('is waited for no longer, and by no more, than its own part of the config says', async () => {
+    const access = { timeout: '100ms', concurrency: 1 };
+    const { bridge, questions } = await withBackend(() => undefined, { access });
+    const answers = Array.from({ length: 7 }, (_, index) => answerTo(bridge, `/events/room-${index}`));
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([OVERLOADED]));
+    // One at a time, and four that wait: of those too some may have waited too long.
+    expect(questions().length).toBeLessThan(6);
+  });
+
   it('that says neither yes nor no lets nobody in, with a token or without; the public channel goes on', async () => {
     const { bridge } = await withBackend((msg) => say(msg, 'perhaps'));
     const known = await signed();
@@ -189,6 +237,43 @@ describe('a callout for each subscription', () => {
     const { bridge, questions } = await withBackend((msg) => say(msg, true));
     expect(await answerTo(bridge, '/events/room-1', bearer('bad'))).toBe('401 TOKEN_INVALID');
     expect(questions()).toEqual([]);
+  });
+});
+
+describe('what is asked of the services', () => {
+  it('is counted for each that the config names, and so are its faults, from zero on', async () => {
+    const nats = await startNats();
+    const rooms = { channel: 'room-{id}', subject: 'room.{id}', access: { callout: 'may.listen' } };
+    const config = { channels: { ...CHANNELS, rooms }, auth: { callout: { subject: 'auth.token' } } };
+    const bridge = await startBridge({ nats, config });
+    const questions = async () =>
+      Promise.all(
+        ['callout', 'access', 'introspection'].map((service) =>
+          bridge.sample(`sidestream_auth_questions_total{service="${service}"}`),
+        ),
+      );
+    const faults = async () =>
+      Promise.all(
+        [
+          ['callout', 'unreachable'],
+          ['access', 'malformed'],
+          ['access', 'unreachable'],
+        ].map(([service, fault]) =>
+          bridge.sample(`sidestream_auth_faults_total{service="${service}",fault="${fault}"}`),
+        ),
+      );
+    expect([await questions(), await faults()]).toEqual([
+      [0, 0, undefined],
+      [0, 0, 0],
+    ]);
+    expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe(UNAVAILABLE);
+    await startBackend(nats, 'auth.token', (msg) => void msg.respond('{"claims":{"sub":"42"}}'));
+    await startBackend(nats, 'may.listen', (msg) => void msg.respond('perhaps'));
+    expect(await answerTo(bridge, '/events/room-1', bearer('a'))).toBe(UNAVAILABLE);
+    expect([await questions(), await faults()]).toEqual([
+      [2, 1, undefined],
+      [1, 1, 0],
+    ]);
   });
 });
 

@@ -69,5 +69,5 @@ test('without control events nothing but retry lines and the publishers’ event
   expect((await stream.next()).data).toBe('hello');
   clock.advance(10 * 60_000);
   await stream.ended();
-  expect(stream.body).toMatch(/^retry: \d+\n\nid: [0-9a-f]+\.\d+\ndata: hello\n\nretry: \d+\n\n$/);
+  expect(stream.body).toMatch(/^retry: \d+\n\nid: [A-Za-z0-9]{6}\.\d+\ndata: hello\n\nretry: \d+\n\n$/);
 });

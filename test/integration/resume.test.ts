@@ -14,9 +14,11 @@ async function resume(bridge: TestBridge, target: string, cursor: string): Promi
 }
 
 /** A bridge, and a client that was on two channels, has the cursor of its last event, and is gone. */
-async function interrupted(linger = '60s') {
+async function interrupted(route: Record<string, unknown> = {}) {
   const nats = await startNats();
-  const channels = { topic: { channel: 'topic.{name}', subject: 'topics.{name}', access: 'public', linger } };
+  const channels = {
+    topic: { channel: 'topic.{name}', subject: 'topics.{name}', access: 'public', ...route },
+  };
   const bridge = await startBridge({ nats, config: { channels } });
   const publisher = await startPublisher(nats);
   const stream = await bridge.stream('/events?channels=topic.a,topic.b');
@@ -46,15 +48,15 @@ test('who was interrupted before the first event resumes from the moment of join
   expect(await resume(bridge, '/events/topic.a', id)).toEqual({ 'topic.a': 'recovered' });
 });
 
-test('who missed an event is told of a gap, on the channel where it was', async () => {
-  const { bridge, publisher, cursor } = await interrupted();
+test('who missed an event is told of a gap on the channel where it was, where nothing is kept', async () => {
+  const { bridge, publisher, cursor } = await interrupted({ history: { size: 0 } });
   await publisher.publish('topics.b', 'missed');
   await poll('the publication', () => bridge.metrics.route('topic').publications === 2);
   expect(await resume(bridge, BOTH, cursor)).toEqual({ 'topic.a': 'recovered', 'topic.b': 'gap' });
 });
 
 test('who comes back when the channel was no longer fed is told of a gap, whatever was published meanwhile', async () => {
-  const { nats, bridge, cursor } = await interrupted('1ms');
+  const { nats, bridge, cursor } = await interrupted({ linger: '1ms' });
   await nats.subscribed('topics.a', 0);
   await nats.subscribed('topics.b', 0);
   expect(await resume(bridge, BOTH, cursor)).toEqual({ 'topic.a': 'gap', 'topic.b': 'gap' });

@@ -16,7 +16,7 @@ test('a stream begins with exactly the head and the bytes that the wire referenc
     'transfer-encoding': 'chunked',
   });
   expect(stream.body).toMatch(
-    /^retry: \d+\nid: [0-9a-f]{10}\.\d+\nevent: sidestream\.open\ndata: \{"connection":"[0-9a-f-]{36}","channels":\[\{"channel":"topic\.a","resume":"live","replayed":0\}\]\}\n\n$/,
+    /^retry: \d+\nid: [A-Za-z0-9]{6}\.\d+\nevent: sidestream\.open\ndata: \{"connection":"[0-9a-f-]{36}","channels":\[\{"channel":"topic\.a","resume":"live","replayed":0\}\]\}\n\n$/,
   );
 });
 

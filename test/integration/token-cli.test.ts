@@ -114,6 +114,46 @@ describe('where there are several issuers', () => {
   });
 });
 
+describe('where an issuer gives tickets', () => {
+  const tickets = { ...JWT, issuer: 'tickets', ticket: { maxAge: '90s' } };
+
+  it('one is signed that opens one stream', async () => {
+    const { signed, answer } = await setUp([JWT, tickets]);
+    const ticket = await signed('--sub', '42', '--ticket');
+    const { iss, jti, iat = Number.NaN, exp = Number.NaN } = decodeJwt(ticket);
+    expect([iss, exp - iat, jti?.length]).toEqual(['tickets', 90, 36]);
+    expect(await answer(ticket, 'user-42')).toBe('200');
+    expect(await answer(ticket, 'user-42')).toBe('401 TOKEN_USED');
+    expect(decodeJwt(await signed('--ticket')).jti).not.toBe(jti);
+  });
+
+  it('one is signed too where that issuer is named, for a shorter time if that is asked for', async () => {
+    const { signed, answer } = await setUp([JWT, tickets]);
+    const ticket = await signed('--sub', '42', '--issuer', 'tickets', '--ttl', '30s', '--claim', 'jti=mine');
+    const { jti, iat = Number.NaN, exp = Number.NaN } = decodeJwt(ticket);
+    expect([jti, exp - iat]).toEqual(['mine', 30]);
+    expect([await answer(ticket, 'user-42'), await answer(ticket, 'user-42')]).toEqual([
+      '200',
+      '401 TOKEN_USED',
+    ]);
+  });
+
+  it('none is signed that would be refused', async () => {
+    const { sign } = await setUp([JWT, tickets]);
+    for (const [args, text] of [
+      [['--ticket', '--ttl', '91s'], 'good for 90 s at most'],
+      [['--issuer', 'nobody', '--ticket'], 'auth.jwt has no issuer nobody'],
+    ] as const) {
+      const { status, stderr } = await sign(...args);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^sidestream: TOKEN_UNSIGNABLE: /);
+      expect(stderr).toContain(text);
+    }
+    const plain = await setUp();
+    expect((await plain.sign('--ticket')).stderr).toContain('gives no tickets');
+  });
+});
+
 describe('a config with public keys only', () => {
   it('cannot sign, and says what would help', async () => {
     const { sign } = await setUp({ algorithms: ['ES256'], keys: [{ publicKey: keyPair().publicKey }] });

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatPosition, MAX_CURSOR_LENGTH, parseCursor } from '../../src/protocol/cursor.ts';
+import {
+  EPOCH_LENGTH,
+  formatCursor,
+  formatPosition,
+  MAX_CURSOR_LENGTH,
+  MAX_LOGS,
+  parseCursor,
+} from '../../src/protocol/cursor.ts';
 
 const epoch = fc.stringMatching(/^[A-Za-z0-9-]{1,32}$/);
 const position = fc.record({ epoch, offset: fc.maxSafeNat() });
@@ -31,6 +38,27 @@ describe('a cursor', () => {
         expect(text.length).toBeLessThanOrEqual(MAX_CURSOR_LENGTH);
       }),
     );
+  });
+
+  it('of as many logs as one connection may read fits, however far they have got, and comes back', () => {
+    const epochs = fc.array(fc.stringMatching(new RegExp(`^[A-Za-z0-9]{${EPOCH_LENGTH}}$`)), {
+      minLength: 1,
+      maxLength: MAX_LOGS,
+    });
+    fc.assert(
+      fc.property(epochs, fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (epochs, offset) => {
+        const logs = epochs.map((epoch) => ({ epoch }));
+        const text = formatCursor(logs, () => offset);
+        expect(text.length).toBeLessThanOrEqual(MAX_CURSOR_LENGTH);
+        expect(parseCursor(text)).toEqual(epochs.map((epoch) => ({ epoch, offset })));
+      }),
+    );
+  });
+
+  it('leaves out a log that is not known yet, and is empty where none is', () => {
+    const logs = [{ epoch: undefined }, { epoch: 'e' }, { epoch: undefined }, { epoch: 'f' }];
+    expect(formatCursor(logs, () => 3)).toBe('e.3_f.3');
+    expect(formatCursor([{ epoch: undefined }], () => 3)).toBe('');
   });
 
   it('never throws, and takes no text that it would not write', () => {

@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, type Frame, makeBatch, mergeBatches } from '../../src/protocol/frame.ts';
+import {
+  type Batch,
+  type Frame,
+  isOneOf,
+  makeBatch,
+  mergeBatches,
+  oneIdEach,
+  replayChunks,
+  withOtherId,
+  withoutId,
+} from '../../src/protocol/frame.ts';
 
 const KIB = 1024;
 
@@ -14,7 +24,11 @@ const sizes = fc.array(
 );
 
 function framesOf(sizes: readonly number[]): Frame[] {
-  return sizes.map((size, index) => ({ sequence: index + 1, bytes: Buffer.alloc(size, index + 1) }));
+  const log = { epoch: 'e' };
+  return sizes.map((size, index) => {
+    const bytes = Buffer.alloc(size, index + 1);
+    return { sequence: index + 1, bytes, idLength: 0, log, offset: index + 1, isNotice: false };
+  });
 }
 
 const written = (batch: Batch) => Buffer.concat(batch.chunks);
@@ -86,5 +100,80 @@ describe('batches of several channels, merged', () => {
     mergeBatches([odd, even]);
     expect([odd.frames, even.frames]).toEqual([[a, c], [b]]);
     expect(written(odd).equals(bytesOf([a, c]))).toBe(true);
+  });
+});
+
+/** A frame with a line for its position. */
+function positioned(log: Frame['log'], offset: number, sequence: number): Frame {
+  const line = `id: ${log.epoch}.${offset}\n`;
+  const bytes = Buffer.from(`${line}data: ${sequence}\n\n`);
+  return { sequence, bytes, idLength: line.length, log, offset, isNotice: false };
+}
+
+describe('an `id:` line', () => {
+  const log = { epoch: 'e' };
+
+  it('can be exchanged and taken off, and the frame itself stays as it was', () => {
+    const frame = positioned(log, 7, 1);
+    const before = Buffer.from(frame.bytes);
+    expect(Buffer.from(withOtherId(frame, 'e.7_f.8').bytes).toString()).toBe('id: e.7_f.8\ndata: 1\n\n');
+    const bare = withoutId(frame);
+    expect([Buffer.from(bare.bytes).toString(), bare.idLength]).toEqual(['data: 1\n\n', 0]);
+    expect(Buffer.from(withOtherId(bare, 'e.9').bytes).toString()).toBe('id: e.9\ndata: 1\n\n');
+    expect(bare.bytes.buffer).toBe(frame.bytes.buffer);
+    expect(before.equals(frame.bytes)).toBe(true);
+  });
+
+  it('stands on the last frame of a position only, in the order of arrival', () => {
+    const other = { epoch: 'f' };
+    const frames = [
+      positioned(log, 7, 1),
+      positioned(log, 7, 2),
+      positioned(other, 7, 3),
+      positioned(log, 8, 4),
+    ];
+    const text = 'data: 1\n\nid: e.7\ndata: 2\n\nid: f.7\ndata: 3\n\nid: e.8\ndata: 4\n\n';
+    expect(bytesOf(oneIdEach(frames)).toString()).toBe(text);
+    const merged = mergeBatches([0, 1, 2, 3].reverse().map((i) => makeBatch(frames.slice(i, i + 1))));
+    expect(written(merged).toString()).toBe(text);
+  });
+
+  it('costs nothing where each position has one frame', () => {
+    const frames = [positioned(log, 7, 1), positioned(log, 8, 2)];
+    expect(oneIdEach(frames)).toBe(frames);
+    expect(frames.map((frame, i) => isOneOf(frame, frames[i + 1]))).toEqual([false, false]);
+  });
+});
+
+describe('a replay', () => {
+  it('is joined where it is small, and the very bytes that all share where it is large', () => {
+    const small = framesOf([100, 200, 300]);
+    expect(replayChunks(small)).toHaveLength(1);
+    const large = framesOf([10_000, 10_000, 100 * KIB]);
+    const chunks = replayChunks(large);
+    expect(Buffer.concat(chunks).equals(bytesOf(large))).toBe(true);
+    const shared = new Set(large.map(({ bytes }) => bytes.buffer));
+    for (const chunk of chunks) {
+      expect(shared.has(chunk.buffer)).toBe(true);
+      expect(chunk.length).toBeLessThanOrEqual(64 * KIB);
+    }
+    expect(replayChunks([])).toEqual([]);
+  });
+
+  it('has the `id:` lines that it is given, on the very bytes that all share where it is large', () => {
+    const log = { epoch: 'e' };
+    for (const size of [10, 10_000]) {
+      const frames = [1, 2, 3].map((offset) => {
+        const frame = positioned(log, offset, offset);
+        return { ...frame, bytes: Buffer.concat([frame.bytes, Buffer.alloc(size, 'x')]) };
+      });
+      const chunks = replayChunks(frames, ['e.1_f.5', '', 'e.3_f.5']);
+      const fill = 'x'.repeat(size);
+      expect(Buffer.concat(chunks).toString()).toBe(
+        `id: e.1_f.5\ndata: 1\n\n${fill}data: 2\n\n${fill}id: e.3_f.5\ndata: 3\n\n${fill}`,
+      );
+      const shared = new Set<ArrayBufferLike>(frames.map(({ bytes }) => bytes.buffer));
+      if (size > 10) expect(chunks.filter(({ buffer }) => shared.has(buffer))).toHaveLength(3);
+    }
   });
 });

@@ -1,17 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { RouteConfig } from '../../src/config/schema.ts';
 import { Router } from '../../src/routing/router.ts';
+import { routeConfig } from '../support/route.ts';
 
 function config(channel: string, subject: string, event?: string): RouteConfig {
-  return {
-    channel,
-    subject,
-    access: [{ kind: 'public' }],
-    binary: false,
-    envelope: false,
-    lingerMs: 60_000,
-    ...(event !== undefined && { event }),
-  };
+  return routeConfig({ channel, subject, ...(event !== undefined && { event }) });
 }
 
 const router = new Router({

@@ -7,6 +7,7 @@ import { Metrics } from '../../src/metrics.ts';
 import { Router } from '../../src/routing/router.ts';
 import { CoreSource } from '../../src/sources/core.ts';
 import { ManualClock } from '../support/clock.ts';
+import { routeConfig } from '../support/route.ts';
 
 const RETRY_MS = 5_000;
 
@@ -51,8 +52,9 @@ class FakeNats {
     }
   }
 
-  publish(subject: string, text: string): void {
-    const message = { subject, data: Buffer.from(text) } as unknown as Msg;
+  publish(subject: string, text: string, fields: Record<string, string> = {}): void {
+    const headers = { get: (name: string) => fields[name] ?? '' };
+    const message = { subject, data: Buffer.from(text), headers } as unknown as Msg;
     for (const { subject: other, callback } of this.live.values())
       if (other === subject) callback(null, message);
   }
@@ -83,11 +85,10 @@ function setUp(maxEventBytes = 10) {
     { level: 'info', format: 'json' },
     { write: (line) => void logged.push(JSON.parse(line).message) },
   );
-  const source = new CoreSource({ clock, wheel, log, metrics, maxEventBytes });
-  const policy = { access: [{ kind: 'public' }], binary: false, envelope: false, lingerMs: 0 } as const;
+  const source = new CoreSource({ epoch: 'e', clock, wheel, log, metrics, maxEventBytes });
   const router = new Router({
-    one: { channel: 'a.{x}', subject: 's.{x}', ...policy },
-    two: { channel: 'b.{x}', subject: 's.{x}', ...policy },
+    one: routeConfig({ channel: 'a.{x}', subject: 's.{x}' }),
+    two: routeConfig({ channel: 'b.{x}', subject: 's.{x}' }),
   });
   const open = (channel: string) => {
     const destination = router.resolve(channel);
@@ -233,6 +234,26 @@ describe('a message', () => {
     expect(sink.taken).toEqual(['abc', 'gap too-large', 'gap too-large', 'x']);
     expect(metrics.route('one').dropped['too-large']).toBe(2);
     expect(logged.filter((text) => text.includes('limits.event'))).toHaveLength(1);
+  });
+
+  it('that its publisher sent twice is delivered once, and counted', () => {
+    const { source, open, metrics } = setUp();
+    const nats = new FakeNats();
+    source.connected(nats.asConnection);
+    const [one, two] = [open('a.1'), open('b.1')];
+    for (const [text, id] of [
+      ['x', '1'],
+      ['x', '1'],
+      ['y', '2'],
+      ['z', ''],
+      ['z', ''],
+    ] as const)
+      nats.publish('s.1', text, { 'Nats-Msg-Id': id });
+    expect([one.sink.taken, two.sink.taken]).toEqual([
+      ['x', 'y', 'z', 'z'],
+      ['x', 'y', 'z', 'z'],
+    ]);
+    expect(metrics.route('one').dropped.duplicate).toBe(1);
   });
 
   it('that cannot be mapped never throws into the client, and harms no other channel', () => {

@@ -6,20 +6,13 @@ import { encodeEvent } from '../../src/protocol/sse.ts';
 import { Router } from '../../src/routing/router.ts';
 import { type Message, toPublication } from '../../src/sources/publication.ts';
 import { parseEventStream } from '../support/event-stream.ts';
+import { routeConfig } from '../support/route.ts';
 
 const TIME_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
 /** Maps one message to the channel `prices.ACME` of a route with this policy. */
 function map(policy: Partial<RouteConfig>, data: Uint8Array | string, headers?: Record<string, string>) {
-  const config: RouteConfig = {
-    channel: 'prices.{symbol}',
-    subject: 'market.*.{symbol}',
-    access: [{ kind: 'public' }],
-    binary: false,
-    envelope: false,
-    lingerMs: 0,
-    ...policy,
-  };
+  const config = routeConfig({ channel: 'prices.{symbol}', subject: 'market.*.{symbol}', ...policy });
   const destination = new Router({ prices: config }).resolve('prices.ACME');
   if (destination === undefined) throw new TypeError('the route serves the channel');
   const metrics = new RouteMetrics();
@@ -28,7 +21,7 @@ function map(policy: Partial<RouteConfig>, data: Uint8Array | string, headers?: 
     data: Buffer.from(data),
     ...(headers !== undefined && { headers: { get: (name) => headers[name] ?? '' } }),
   };
-  return { ...toPublication(destination, message, metrics, TIME_MS), metrics };
+  return { ...toPublication(destination, message, metrics, { timeMs: TIME_MS }), metrics };
 }
 
 describe('the event name of a message', () => {
@@ -80,6 +73,91 @@ describe('the event name of a message', () => {
         expect(received[0]?.event.startsWith('sidestream.')).toBe(false);
       }),
     );
+  });
+});
+
+describe('how long a message is worth replaying', () => {
+  it.each([
+    ['15s', 15_000],
+    ['250ms', 250],
+    ['10m', 600_000],
+    ['2h', 7_200_000],
+    ['1d', 86_400_000],
+    ['90', 90_000],
+    ['0', 0],
+  ])('comes from its header: %s', (text, ttlMs) => {
+    const publication = map({}, 'x', { 'Sse-Ttl': text });
+    expect([publication.ttlMs, publication.metrics.fieldsDropped.ttl]).toEqual([ttlMs, 0]);
+  });
+
+  it.each(['soon', '-1', '1.5s', '15 s', '1w', '9999999999', 's'])('is dropped and counted: %j', (text) => {
+    const publication = map({}, 'x', { 'Sse-Ttl': text });
+    expect([publication.ttlMs, publication.metrics.fieldsDropped.ttl]).toEqual([undefined, 1]);
+    expect(publication.data).toEqual(Buffer.from('x'));
+  });
+
+  it('is nothing where it does not say', () => {
+    expect([map({}, 'x').ttlMs, map({}, 'x', { 'Sse-Event': 'a' }).ttlMs]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('a message of a bucket', () => {
+  const config = routeConfig({
+    channel: 'settings.{app}',
+    subject: '$KV.settings.{app}.>',
+    source: { kind: 'kv', bucket: 'settings' },
+  });
+
+  function mapKey(policy: Partial<RouteConfig>, text: string, headers?: Record<string, string>) {
+    const destination = new Router({ settings: { ...config, ...policy } }).resolve('settings.shop');
+    if (destination === undefined) throw new TypeError('the route serves the channel');
+    const message: Message = {
+      subject: '$KV.settings.shop.a.b',
+      data: Buffer.from(text),
+      ...(headers !== undefined && { headers: { get: (name) => headers[name] ?? '' } }),
+    };
+    return toPublication(destination, message, new RouteMetrics(), { timeMs: TIME_MS, offset: 12 });
+  }
+
+  it('is a put of its key, at the time that it was stored', () => {
+    expect(mapKey({}, '1')).toEqual({
+      event: 'put',
+      data: Buffer.from('1'),
+      timeMs: TIME_MS,
+      key: 'shop.a.b',
+    });
+  });
+
+  it.each([
+    { 'KV-Operation': 'DEL' },
+    { 'KV-Operation': 'PURGE' },
+    { 'Nats-Marker-Reason': 'MaxAge' },
+    { 'Nats-Marker-Reason': 'Purge' },
+    { 'Nats-Marker-Reason': 'Remove' },
+  ])('is a deletion without data where its headers say so: %j', (headers) => {
+    expect(mapKey({}, 'left over', headers)).toMatchObject({ event: 'delete', data: '' });
+    expect(mapKey({ event: 'setting', binary: true }, '', headers)).toMatchObject({
+      event: 'delete',
+      data: '',
+    });
+  });
+
+  it('is named by its header or its route where it is a put', () => {
+    expect(mapKey({ event: '{app}-setting' }, '1').event).toBe('shop-setting');
+    expect(mapKey({ event: 'setting' }, '1', { 'Sse-Event': 'own' }).event).toBe('own');
+  });
+
+  it('tells key, operation and revision in its envelope', () => {
+    const head = {
+      channel: 'settings.shop',
+      key: 'shop.a.b',
+      revision: 12,
+      time: '2026-01-02T03:04:05.678Z',
+    };
+    const open = (text: string, headers?: Record<string, string>) =>
+      JSON.parse(String(mapKey({ envelope: true }, text, headers).data));
+    expect(open('{"a":1}')).toEqual({ ...head, event: 'put', data: { a: 1 } });
+    expect(open('', { 'KV-Operation': 'DEL' })).toEqual({ ...head, event: 'delete', data: null });
   });
 });
 

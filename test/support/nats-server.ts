@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -11,20 +11,28 @@ export interface NatsOptions {
   readonly config?: string;
   /** Keeps streams in a folder of its own. Default false. */
   readonly jetStream?: boolean;
+  /** The program. Default: `NATS_SERVER_BIN`, else the one on the PATH. */
+  readonly binary?: string;
 }
 
 /** A real nats-server on ports that the kernel chose. Its end is the test's. */
 export class NatsServer implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sidestream-nats-'));
   readonly #jetStream: boolean;
+  readonly #binary: string;
   #process: ChildProcess | undefined;
   #port = -1;
   #monitoring = '';
   #log = '';
 
-  constructor({ config = '', jetStream = false }: NatsOptions) {
+  constructor({ config = '', jetStream = false, binary }: NatsOptions) {
     this.#jetStream = jetStream;
+    this.#binary = binary ?? process.env.NATS_SERVER_BIN ?? 'nats-server';
     this.configure(config);
+  }
+
+  get #streams(): string {
+    return join(this.#folder, 'streams');
   }
 
   get port(): number {
@@ -69,6 +77,21 @@ export class NatsServer implements AsyncDisposable {
     await this.start();
   }
 
+  /** Ends it and keeps a copy of its streams for `restore`; then starts it again. */
+  async backUp(): Promise<void> {
+    await this.stop();
+    cpSync(this.#streams, `${this.#streams}-copy`, { recursive: true });
+    await this.start();
+  }
+
+  /** Puts its streams back to what they were at `backUp`, which is to be called before. It ends and starts again. */
+  async restore(): Promise<void> {
+    await this.stop();
+    rmSync(this.#streams, { recursive: true });
+    renameSync(`${this.#streams}-copy`, this.#streams);
+    await this.start();
+  }
+
   /** Replaces its config; what runs does not notice. */
   configure(config: string): void {
     writeFileSync(join(this.#folder, 'nats.conf'), config);
@@ -105,9 +128,8 @@ export class NatsServer implements AsyncDisposable {
   #spawn(): ChildProcess {
     const config = ['-c', join(this.#folder, 'nats.conf'), '--ports_file_dir', this.#folder];
     const listen = ['-a', '127.0.0.1', '-p', `${this.#port}`, '-m', '-1'];
-    const jetStream = this.#jetStream ? ['-js', '-sd', join(this.#folder, 'streams')] : [];
-    const program = process.env.NATS_SERVER_BIN ?? 'nats-server';
-    const child = spawn(program, [...config, ...listen, ...jetStream], {
+    const jetStream = this.#jetStream ? ['-js', '-sd', this.#streams] : [];
+    const child = spawn(this.#binary, [...config, ...listen, ...jetStream], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     child.stderr.on('data', (text: Buffer) => {

@@ -1,0 +1,247 @@
+import type { RouteConfig } from '../config/schema.ts';
+import type { Frame } from '../protocol/frame.ts';
+import type { GapReason } from '../reasons.ts';
+
+/** A publication that memory keeps. Its frame is the one that was delivered: shared, not copied. */
+export interface Entry {
+  readonly frame: Frame;
+  /** When it was published, in milliseconds since the Unix epoch. */
+  readonly timeMs: number;
+  /** From then on it is not worth replaying. */
+  readonly expiresMs: number;
+  /** Key of a key-value route; a later entry of the same key replaces it for who joins. */
+  readonly key: string | undefined;
+}
+
+/** The memory of all channels' history together, as those who take from it see it. */
+export interface Budget {
+  taken(bytes: number): void;
+  freed(bytes: number): void;
+}
+
+/** The log that a history is part of. */
+export interface Chronicle {
+  readonly epoch: string | undefined;
+  readonly offset: number;
+  floor: number;
+  floorMs: number;
+  readonly histories: Map<string, History>;
+}
+
+/** What an entry takes besides its frame's bytes: three objects and their places in arrays. Measured by `npm run bench`. */
+const ENTRY_BYTES = 300;
+
+export function entryBytes({ frame }: Entry): number {
+  return frame.bytes.length + ENTRY_BYTES;
+}
+
+/**
+ * What memory keeps of one channel, bounded by count, age and bytes; and from which position on it is complete.
+ * An entry that ended by its own time to live is no loss; any other that goes moves `evictedThrough` on.
+ */
+export class History {
+  readonly log: Chronicle;
+  readonly channel: string;
+  readonly shelf: Shelf;
+  /** Neighbours on the shelf, least recently appended to first. The shelf's to write. */
+  previous: History | undefined;
+  next: History | undefined;
+  onShelf = false;
+  /** Whether a channel is open on it: it is kept then, entries or not. */
+  held = false;
+  /** After this position memory has all there was, but for what was not worth keeping. */
+  evictedThrough: number;
+  evictedReason: GapReason = 'evicted';
+  /** When the newest of what is missing was published, in milliseconds since the Unix epoch. */
+  evictedMs: number;
+  bytes = 0;
+  readonly #limits: RouteConfig['history'];
+  /** Places before `#start` are empty: what is gone must not be held by its place. */
+  #entries: (Entry | undefined)[] = [];
+  /** Index of the oldest entry; those before it are gone. */
+  #start = 0;
+  #heldAfter = Infinity;
+
+  constructor(log: Chronicle, channel: string, shelf: Shelf, limits: RouteConfig['history']) {
+    this.log = log;
+    this.channel = channel;
+    this.shelf = shelf;
+    this.#limits = limits;
+    // Where nothing is kept, what came before was not kept either.
+    this.evictedThrough = limits.size === 0 ? log.offset : log.floor;
+    this.evictedMs = limits.size === 0 ? Infinity : log.floorMs;
+    log.histories.set(channel, this);
+  }
+
+  get size(): number {
+    return this.#entries.length - this.#start;
+  }
+
+  get oldest(): Entry | undefined {
+    return this.#entries[this.#start];
+  }
+
+  get newest(): Entry | undefined {
+    return this.size === 0 ? undefined : this.#entries[this.#entries.length - 1];
+  }
+
+  append(entry: Entry): void {
+    if (this.#limits.size === 0 && !this.isHolding) {
+      this.#lost(entry);
+      return;
+    }
+    this.#entries.push(entry);
+    const taken = entryBytes(entry);
+    this.bytes += taken;
+    this.shelf.appended(this, taken);
+    this.#trim(entry.timeMs);
+  }
+
+  get isHolding(): boolean {
+    return this.#heldAfter !== Infinity;
+  }
+
+  /**
+   * What comes after `offset` stays, whatever the bounds say: what came before is being read again, and there must be no
+   * hole between. Only the budget of all may still take it. Ended by {@link release}.
+   */
+  holdAfter(offset: number): void {
+    this.#heldAfter = offset;
+  }
+
+  release(nowMs: number): void {
+    this.#heldAfter = Infinity;
+    this.refresh(nowMs);
+    this.retire();
+  }
+
+  /** Lets go of the oldest entry. */
+  evict(nowMs: number): void {
+    const entry = this.oldest;
+    if (entry === undefined) return;
+    this.#entries[this.#start] = undefined;
+    this.#start += 1;
+    const freed = entryBytes(entry);
+    this.bytes -= freed;
+    this.shelf.freed(freed);
+    if (entry.expiresMs > nowMs) this.#lost(entry);
+    if (this.#start > 32 && this.#start * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#start);
+      this.#start = 0;
+    }
+  }
+
+  /** Whatever came up to `offset` and is not here was missed, for `reason`. */
+  breaks(offset: number, reason: GapReason, nowMs: number): void {
+    this.evictedThrough = offset;
+    this.evictedReason = reason;
+    this.evictedMs = nowMs;
+  }
+
+  /** The log begins anew after `offset`. */
+  restart(offset: number, nowMs: number): void {
+    this.drop();
+    this.breaks(offset, 'evicted', nowMs);
+  }
+
+  /** Whether the newest entry is too old to be kept, or there is none. */
+  isStale(nowMs: number): boolean {
+    const { newest } = this;
+    return newest === undefined || newest.timeMs + this.#limits.ageMs <= nowMs;
+  }
+
+  /** What is kept of what came after `offset`, oldest first; also what is no longer worth replaying. */
+  after(offset: number): Entry[] {
+    let from = this.#entries.length;
+    while (from > this.#start && (this.#entries[from - 1]?.frame.offset ?? 0) > offset) from -= 1;
+    return this.#entries.slice(from).filter((entry) => entry !== undefined);
+  }
+
+  /** Lets go of entries that are too old to be replayed. */
+  refresh(nowMs: number): void {
+    this.#trim(nowMs);
+    if (this.size === 0) this.shelf.remove(this);
+  }
+
+  /** Gives up the place in the log where nobody needs it: no entries, and no channel open on it. */
+  retire(): void {
+    if (this.held || this.size > 0) return;
+    this.shelf.remove(this);
+    const { log } = this;
+    if (log.histories.get(this.channel) === this) log.histories.delete(this.channel);
+    if (this.#limits.size === 0) return;
+    log.floor = Math.max(log.floor, this.evictedThrough);
+    log.floorMs = Math.max(log.floorMs, this.evictedMs);
+  }
+
+  /** Lets go of everything, and of the place on the shelf. */
+  drop(): void {
+    this.shelf.freed(this.bytes);
+    this.shelf.remove(this);
+    this.#entries = [];
+    this.#start = 0;
+    this.bytes = 0;
+  }
+
+  #trim(nowMs: number): void {
+    const { size, bytes, ageMs } = this.#limits;
+    const oldestMs = nowMs - ageMs;
+    for (let entry = this.oldest; entry !== undefined; entry = this.oldest) {
+      const isOver = this.size > size || (this.bytes > bytes && this.size > 1) || entry.timeMs <= oldestMs;
+      if (!isOver || entry.frame.offset > this.#heldAfter) return;
+      this.evict(nowMs);
+    }
+  }
+
+  #lost({ frame: { offset }, timeMs }: Entry): void {
+    // A break that came later already says so, and says why.
+    if (offset <= this.evictedThrough) return;
+    this.evictedThrough = offset;
+    this.evictedReason = 'evicted';
+    this.evictedMs = timeMs;
+  }
+}
+
+/** The histories of one route, least recently appended to first. */
+export class Shelf {
+  readonly #budget: Budget;
+  #first: History | undefined;
+  #last: History | undefined;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
+
+  get first(): History | undefined {
+    return this.#first;
+  }
+
+  /** `history` took in an entry of so many bytes. */
+  appended(history: History, bytes: number): void {
+    if (this.#last !== history) {
+      this.remove(history);
+      history.previous = this.#last;
+      if (this.#last === undefined) this.#first = history;
+      else this.#last.next = history;
+      this.#last = history;
+      history.onShelf = true;
+    }
+    this.#budget.taken(bytes);
+  }
+
+  freed(bytes: number): void {
+    this.#budget.freed(bytes);
+  }
+
+  remove(history: History): void {
+    if (!history.onShelf) return;
+    const { previous, next } = history;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    history.previous = undefined;
+    history.next = undefined;
+    history.onShelf = false;
+  }
+}

@@ -1,0 +1,281 @@
+import type { Clock } from '../clock.ts';
+import type { Metrics } from '../metrics.ts';
+import { formatCursor, type Position } from '../protocol/cursor.ts';
+import { type Frame, oneIdEach } from '../protocol/frame.ts';
+import type { GapReason } from '../reasons.ts';
+import type { Backlog } from './backlog.ts';
+import type { Channel } from './channel.ts';
+import type { Entry } from './history.ts';
+import type { Line } from './line.ts';
+import type { Log, LogSet, View } from './log.ts';
+import type { ArchiveStart } from './source.ts';
+import type { Subscriber } from './subscriber.ts';
+import { cursorsOf } from './view.ts';
+
+/** What a connection is told of a channel as it joins. */
+export type Verdict = 'live' | 'recovered' | 'gap' | 'reset';
+
+/** One channel's entry in `sidestream.open`. */
+export interface Opened {
+  readonly channel: string;
+  readonly resume: Verdict;
+  /** Why, where it is `gap` or `reset`. */
+  readonly reason?: GapReason;
+  /** Events that follow now, before what is live. */
+  readonly replayed: number;
+}
+
+export interface Recovered {
+  readonly channels: readonly Opened[];
+  /** Where the replay begins: who loses the connection on the way resumes from what it got. */
+  readonly cursor: string;
+  readonly frames: readonly Frame[];
+  /** What each frame is to have for an `id:`, where that is not its own. */
+  readonly ids: readonly string[] | undefined;
+}
+
+export interface RecoveryOptions {
+  readonly clock: Clock;
+  readonly line: Line;
+  readonly metrics: Metrics;
+  /** Most events that one channel gives. */
+  readonly maxReplay: number;
+  readonly subscriber: Subscriber;
+  readonly channels: readonly Channel[];
+  readonly logs: LogSet;
+  readonly cursor: readonly Position[] | undefined;
+}
+
+/** Times that the log is read for one connection; memory that moves on faster than that is not caught up with. */
+const MAX_ROUNDS = 4;
+
+/** What one channel gives a connection that joins. */
+interface Finding {
+  readonly verdict: Verdict;
+  readonly reason?: GapReason | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/**
+ * One connection's way from its cursor to what is live. What is needed is read first; then, in one turn, what is replayed
+ * is cut at the very position from which on everything is delivered live: no gap, no duplicate, and nothing waits meanwhile.
+ */
+export class Recovery {
+  readonly #options: RecoveryOptions;
+  /** Newest position of a log that is known to exist, where this process has not got so far. */
+  readonly #newest = new Map<Log, number>();
+  readonly #awaited: Backlog[] = [];
+  #rounds = 0;
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Calls `ready` when {@link conclude} can be called, perhaps at once; `conclude` is to be called then and there.
+   * Calls `failed` where the log cannot be read now: the client should come back with the same cursor.
+   */
+  start(ready: () => void, failed: (error: unknown) => void): void {
+    const { channels, line } = this.#options;
+    const opening = channels.filter((channel) => channel.opening);
+    if (opening.length > 0) {
+      let left = opening.length;
+      for (const channel of opening) {
+        channel.whenSettled(() => {
+          left -= 1;
+          if (left === 0) this.start(ready, failed);
+        });
+      }
+      return;
+    }
+    const needed = this.#rounds < MAX_ROUNDS ? this.#needed() : [];
+    if (needed.length === 0) {
+      ready();
+      this.#leave();
+      return;
+    }
+    this.#rounds += 1;
+    Promise.all(needed).then(
+      // Thousands may wait for one and the same read.
+      () => line.join(() => this.start(ready, failed)),
+      (error: unknown) => {
+        this.#leave();
+        failed(error);
+      },
+    );
+  }
+
+  #leave(): void {
+    const nowMs = this.#options.clock.wall();
+    for (const backlog of this.#awaited.splice(0)) backlog.leave(nowMs);
+  }
+
+  /** What the connection is told and sent. What is published from here on reaches it live. */
+  conclude(): Recovered {
+    const { channels, metrics, maxReplay } = this.#options;
+    const ahead = new Map<Log, number>();
+    const opened: Opened[] = [];
+    const frames: Frame[] = [];
+    for (const channel of channels) {
+      const found = this.#find(channel, ahead);
+      const { resume, reason, entries } = bounded(found, maxReplay, channel);
+      channel.metrics.replayed += entries.length;
+      metrics.resumed(resume);
+      for (const { frame } of entries) frames.push(frame);
+      const entry = { channel: channel.name, resume, replayed: entries.length };
+      opened.push(reason === undefined ? entry : { ...entry, reason });
+    }
+    return { channels: opened, ...this.#arrange(frames, ahead) };
+  }
+
+  #needed(): Promise<unknown>[] {
+    const nowMs = this.#options.clock.wall();
+    const needed: Promise<unknown>[] = [];
+    const asked = new Set<Log>();
+    for (const channel of this.#options.channels) {
+      const { source } = channel;
+      if (source.archive === undefined || source.log.epoch === undefined) continue;
+      const position = this.#position(source.log);
+      if (position !== undefined && position.offset > source.log.offset) {
+        if (this.#newest.has(source.log) || asked.has(source.log)) continue;
+        asked.add(source.log);
+        needed.push(source.archive.newest().then((newest) => this.#newest.set(source.log, newest)));
+        continue;
+      }
+      const start = this.#start(channel, position, nowMs);
+      const backlog = start === undefined ? undefined : channel.backlogOf(start);
+      if (start === undefined || backlog === undefined) continue;
+      if (backlog.covers(start, nowMs)) backlog.touch();
+      else {
+        backlog.await();
+        this.#awaited.push(backlog);
+        needed.push(backlog.extend(start));
+      }
+    }
+    return needed;
+  }
+
+  /** The position that the client brought of a log; absent where it brought none, or one that never was. */
+  #position(log: Log): Position | undefined {
+    const position = this.#options.cursor?.find(({ epoch }) => epoch === log.epoch);
+    if (position === undefined || position.offset <= log.offset) return position;
+    return position.offset > (this.#newest.get(log) ?? Infinity) ? undefined : position;
+  }
+
+  /** From where on a channel is to be replayed; absent where it is not. */
+  #start(
+    { destination: { route } }: Channel,
+    position: Position | undefined,
+    nowMs: number,
+  ): ArchiveStart | undefined {
+    if (position !== undefined) return { kind: 'after', offset: position.offset };
+    if (route.config.source.kind === 'kv') return { kind: 'values' };
+    const { replay } = route.config;
+    switch (replay.kind) {
+      case 'none':
+        return undefined;
+      case 'since':
+        return { kind: 'since', timeMs: nowMs - replay.ageMs };
+      default:
+        return replay;
+    }
+  }
+
+  #find(channel: Channel, ahead: Map<Log, number>): Finding {
+    const { cursor, clock } = this.#options;
+    const { source, history } = channel;
+    const nowMs = clock.wall();
+    history.refresh(nowMs);
+    const position = this.#position(source.log);
+    if (position === undefined) return this.#fresh(channel, nowMs, cursor !== undefined);
+    if (position.offset > source.log.offset) {
+      if (!this.#newest.has(source.log)) return this.#fresh(channel, nowMs, true);
+      ahead.set(source.log, position.offset);
+      return { verdict: 'recovered', entries: [] };
+    }
+    const start: ArchiveStart = { kind: 'after', offset: position.offset };
+    const entries = collect(channel, start, nowMs);
+    if (source.interrupted) return { verdict: 'gap', reason: 'disconnected', entries };
+    const page = channel.backlogOf(start)?.page;
+    const after = Math.min(page?.after ?? Infinity, history.evictedThrough);
+    if (position.offset >= after) return { verdict: 'recovered', entries };
+    return { verdict: 'gap', reason: page?.cut ?? history.evictedReason, entries };
+  }
+
+  /** For who brings no position of this log; `isReset` where one of another log was brought. */
+  #fresh(channel: Channel, nowMs: number, isReset: boolean): Finding {
+    const start = this.#start(channel, undefined, nowMs);
+    const asked = start === undefined ? [] : collect(channel, start, nowMs);
+    if (!isReset) return { verdict: 'live', entries: asked };
+    const kept = start?.kind === 'values' ? [] : channel.history.after(-1).filter(isWorth(nowMs));
+    return { verdict: 'reset', reason: 'epoch', entries: kept.length > asked.length ? kept : asked };
+  }
+
+  /** Puts what is replayed of all channels in order, with the cursors that a client may come back with on the way. */
+  #arrange(frames: Frame[], ahead: Map<Log, number>): Omit<Recovered, 'channels'> {
+    const { logs, subscriber } = this.#options;
+    const view: View = { logs, ahead: ahead.size === 0 ? undefined : ahead };
+    subscriber.view = logs.isSingle && view.ahead === undefined ? undefined : view;
+    const order = (frame: Frame) => logs.logs.indexOf(frame.log as Log);
+    frames.sort((a, b) => order(a) - order(b) || a.offset - b.offset);
+    // What lies between the position that was brought and the first frame is for other channels, or its loss is told in
+    // the very event that brings the cursor.
+    const before = (log: Log): number => {
+      const first = frames.find((frame) => frame.log === log);
+      return ahead.get(log) ?? (first === undefined ? log.offset : first.offset - 1);
+    };
+    const starts = new Map(logs.logs.map((log) => [log, before(log)]));
+    const start = (log: Log) => starts.get(log) ?? 0;
+    const cursor = formatCursor(logs.logs, start);
+    if (logs.isSingle) return { cursor, frames: oneIdEach(frames), ids: undefined };
+    return { cursor, frames, ids: cursorsOf(frames, logs, start) };
+  }
+}
+
+/** What memory and what was read again hold of what `start` asks for, oldest first. */
+function collect(channel: Channel, start: ArchiveStart, nowMs: number): Entry[] {
+  const { history } = channel;
+  const afterOffset = start.kind === 'after' ? start.offset : -1;
+  // Memory may reach back further than what was read again of the newest.
+  const page = afterOffset >= history.evictedThrough ? undefined : channel.backlogOf(start)?.page;
+  const older = page?.entries.filter(({ frame }) => frame.offset > afterOffset) ?? [];
+  const all = [...older, ...history.after(Math.max(afterOffset, page?.through ?? -1))];
+  // A value that has ended does not bring the one before it back.
+  if (start.kind === 'values') return newestOfEach(all).filter(isWorth(nowMs));
+  const entries = all.filter(isWorth(nowMs));
+  switch (start.kind) {
+    case 'last':
+      return entries.slice(-start.count);
+    case 'since':
+      return entries.filter((entry) => entry.timeMs >= start.timeMs);
+    default:
+      return entries;
+  }
+}
+
+/** Whether an entry has not ended. */
+function isWorth(nowMs: number): (entry: Entry) => boolean {
+  return ({ expiresMs }) => expiresMs > nowMs;
+}
+
+function newestOfEach(entries: readonly Entry[]): Entry[] {
+  const byKey = new Map(entries.map((entry) => [entry.key, entry]));
+  return entries.filter((entry) => byKey.get(entry.key) === entry);
+}
+
+/** Holds a finding to the limit: the newest are kept, and who is owed the others is told. */
+function bounded(
+  { verdict, reason, entries }: Finding,
+  maxReplay: number,
+  channel: Channel,
+): { resume: Verdict; reason?: GapReason | undefined; entries: readonly Entry[] } {
+  const isState = channel.destination.route.config.source.kind === 'kv';
+  const cut = isState && verdict === 'live' ? channel.backlogOf({ kind: 'values' })?.page?.cut : undefined;
+  if (entries.length <= maxReplay && cut === undefined) return { resume: verdict, reason, entries };
+  const isOwed = verdict === 'recovered' || isState;
+  return {
+    resume: isOwed && verdict !== 'reset' ? 'gap' : verdict,
+    reason: isOwed ? (cut ?? 'too-many') : reason,
+    entries: entries.slice(-maxReplay),
+  };
+}

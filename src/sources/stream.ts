@@ -1,0 +1,321 @@
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
+import type { Clock, TimerWheel } from '../clock.ts';
+import { Log } from '../hub/log.ts';
+import type { Intake, Sink, Source, Upstream } from '../hub/source.ts';
+import { type Logger, Throttle } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { GapReason } from '../reasons.ts';
+import type { Destination, Route } from '../routing/router.ts';
+import { StreamArchive } from './archive.ts';
+import { type Delivery, nanosToMs } from './delivery.ts';
+import type { Trouble } from './jetstream.ts';
+import type { NatsListener } from './nats.ts';
+import { toPublication } from './publication.ts';
+import { toFilter } from './stream-filter.ts';
+import { StreamFollower, type StreamFollowing } from './stream-follower.ts';
+import type { Loss } from './stream-loss.ts';
+import { type Target, Targets } from './targets.ts';
+
+export interface StreamSourceOptions {
+  /** The stream's name; of a bucket `KV_<bucket>`. */
+  readonly stream: string;
+  /** Those that read it; at least one. */
+  readonly routes: readonly Route[];
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Largest payload passed on, in bytes. */
+  readonly maxEventBytes: number;
+  readonly intake: Intake;
+  /** How often the server says that it is there, in milliseconds; silent for twice as long it is given up. Default 2,000. */
+  readonly heartbeatMs?: number;
+  /** How often the stream is looked at, in milliseconds, more or less. Default 10,000. */
+  readonly checkMs?: number;
+}
+
+/** A kind of complaint is logged at most this often. */
+const COMPLAINT_INTERVAL_MS = 10_000;
+
+const TROUBLE_LINES = {
+  denied: 'NATS does not permit what it takes to read the stream; its channels are unavailable',
+  missing: 'the stream does not exist; its channels are unavailable',
+  absent: 'there is no JetStream here; the channels of its stream are unavailable',
+  passing: 'the stream cannot be read now; trying again',
+} as const;
+
+/**
+ * Feeds channels from one JetStream stream by one consumer, whatever the number of channels and routes: so that messages of
+ * all routes come in one order, and one position says what a connection has had. It feeds memory as well, also of channels
+ * that nobody reads; what memory does not have its archive reads again.
+ */
+export class StreamSource implements Source, NatsListener, StreamFollowing {
+  readonly log = new Log();
+  /** It goes on behind what it passed on last: being away loses nothing. */
+  readonly interrupted = false;
+  readonly archive: StreamArchive;
+  readonly #options: StreamSourceOptions;
+  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #follower: StreamFollower;
+  readonly #outlets = new Map<string, Outlet>();
+  readonly #targets: Targets;
+  #connection: NatsConnection | undefined;
+  #isConnected = false;
+  #isCaughtUp = false;
+  /** Whether open sinks were told that the stream cannot be had. */
+  #isOut = false;
+
+  constructor(options: StreamSourceOptions) {
+    const { stream, routes, clock, wheel, heartbeatMs = 2_000, checkMs = 10_000 } = options;
+    this.#options = options;
+    this.#targets = new Targets(routes, options.metrics);
+    this.#follower = new StreamFollower({
+      clock,
+      wheel,
+      stream,
+      heartbeatMs,
+      checkMs,
+      filters: routes.map(({ template }) => toFilter(template.subject)),
+      isBucket: routes.every(({ config }) => config.source.kind === 'kv'),
+      warmMs: Math.max(
+        ...routes.map(({ config: { source } }) => (source.kind === 'stream' ? source.warmMs : 0)),
+      ),
+      follower: this,
+    });
+    this.archive = new StreamArchive({
+      wheel,
+      stream,
+      maxEventBytes: options.maxEventBytes,
+      created: () => this.#follower.created,
+      changed: () => this.#follower.recheck(),
+    });
+  }
+
+  open(destination: Destination, sink: Sink): Upstream {
+    const outlet: Outlet = { sink, isSettled: false };
+    // Of a channel that memory is not fed for nothing is known but what comes from now on.
+    if (destination.route.config.history.size === 0)
+      this.log.histories
+        .get(destination.channel)
+        ?.breaks(this.log.offset, 'evicted', this.#options.clock.wall());
+    if (!this.#isConnected && this.log.epoch === undefined) this.#unavailable();
+    this.#outlets.set(destination.channel, outlet);
+    if (this.#isOut) sink.gap('unavailable');
+    // Without a connection it is known that nothing comes, and that nothing is lost by it.
+    if (this.#isCaughtUp || this.#isOut || !this.#isConnected) this.#settle(outlet);
+    return {
+      close: () => {
+        if (this.#outlets.get(destination.channel) === outlet) this.#outlets.delete(destination.channel);
+      },
+    };
+  }
+
+  connected(connection: NatsConnection): void {
+    this.#connection = connection;
+    this.reconnected();
+  }
+
+  disconnected(): void {
+    this.#isConnected = false;
+    this.#isCaughtUp = false;
+    this.#follower.stop();
+    this.archive.disconnected();
+    // Where it will begin is not known yet, so neither is what is missed until then.
+    if (this.log.epoch === undefined) this.#unavailable();
+    this.#settleAll();
+  }
+
+  reconnected(): void {
+    if (this.#connection === undefined) return;
+    this.#isConnected = true;
+    this.#isCaughtUp = false;
+    this.archive.connected(this.#connection);
+    this.#follower.start(this.#connection);
+  }
+
+  refused(error: Error): void {
+    const subject = `$JS.FC.${this.#options.stream}.>`;
+    if (!error.message.includes(`"$JS.FC.${this.#options.stream}.`)) return;
+    this.#complain('flow', 'NATS does not permit flow control; the stream is read bit by bit', { subject });
+  }
+
+  stop(): void {
+    this.#isConnected = false;
+    this.#follower.stop();
+    this.archive.disconnected();
+  }
+
+  get offset(): number {
+    return this.log.offset;
+  }
+
+  begin(epoch: string, offset: number, startMs: number): void {
+    this.log.begin(epoch, offset, startMs);
+  }
+
+  message(message: Msg, delivery: Delivery, isWarm: boolean): void {
+    this.log.offset = delivery.offset;
+    for (const target of this.#targets.of(message.subject)) {
+      try {
+        this.#pass(target, message, delivery, isWarm);
+      } catch (cause) {
+        this.#drop(
+          target,
+          'error',
+          { error: String(cause) },
+          'a message could not be mapped and was dropped',
+        );
+      }
+    }
+  }
+
+  idle(offset: number): void {
+    this.log.offset = offset;
+  }
+
+  caughtUp(): void {
+    this.#isCaughtUp = true;
+    this.#settleAll();
+  }
+
+  recreated(): void {
+    this.#options.log.warn(
+      this.#fields,
+      'the stream was deleted or made anew; positions in the old one are void',
+    );
+    this.#gap('recreated');
+  }
+
+  lost({ reason, through }: Loss): void {
+    const { log, clock } = this.#options;
+    log.warn(
+      { ...this.#fields, reason, offset: this.log.offset, through },
+      'the stream lost messages before they came',
+    );
+    const nowMs = clock.wall();
+    for (const history of this.log.histories.values()) history.breaks(through, reason, nowMs);
+    this.#raiseFloor(through, nowMs);
+    this.#gap(reason);
+  }
+
+  lostOf(subject: string, reason: GapReason): void {
+    for (const target of this.#targets.of(subject)) this.#break(target, reason);
+  }
+
+  available(): void {
+    if (!this.#isOut) return;
+    this.#isOut = false;
+    this.#options.log.info(this.#fields, 'the stream is followed');
+    this.#gap('available');
+  }
+
+  failed(trouble: Trouble, error: unknown, failures: number): void {
+    const { log, clock } = this.#options;
+    const heldBack = this.#throttle.pass(trouble.kind, clock.now());
+    if (heldBack !== undefined) {
+      const subject = trouble.kind === 'denied' ? trouble.subject : undefined;
+      const fields = { ...this.#fields, subject, error: String(error), heldBack };
+      log[trouble.kind === 'passing' ? 'warn' : 'error'](fields, TROUBLE_LINES[trouble.kind]);
+    }
+    this.#isCaughtUp = false;
+    // A server that has just started may be without JetStream for a moment.
+    const isPassing = trouble.kind === 'passing' || (trouble.kind === 'absent' && failures < 2);
+    if (!isPassing || this.log.epoch === undefined) this.#unavailable();
+    this.#settleAll();
+  }
+
+  ended(reason: string): void {
+    this.#isCaughtUp = false;
+    this.#options.log.info({ ...this.#fields, reason }, 'the consumer ended; making another one');
+  }
+
+  unfiltered(): void {
+    this.#complain(
+      'unfiltered',
+      'several filters on one consumer need nats-server 2.10; the whole stream is read and the rest skipped',
+    );
+  }
+
+  unstored(filters: readonly string[]): void {
+    this.#complain('unstored', 'the stream stores nothing under these subjects', { subjects: filters });
+  }
+
+  get #fields(): { readonly stream: string; readonly routes: readonly string[] } {
+    const { stream, routes } = this.#options;
+    return { stream, routes: routes.map(({ name }) => name) };
+  }
+
+  #pass(target: Target, message: Msg, { offset, timeNanos }: Delivery, isWarm: boolean): void {
+    const { destination, metrics, keeps } = target;
+    const outlet = this.#outlets.get(destination.channel);
+    if (outlet === undefined && !keeps) return;
+    if (message.data.length > this.#options.maxEventBytes) {
+      const fields = { bytes: message.data.length };
+      this.#drop(target, 'too-large', fields, 'a message over limits.event was dropped');
+      return;
+    }
+    const publication = toPublication(destination, message, metrics, {
+      offset,
+      timeMs: nanosToMs(timeNanos),
+    });
+    // What was there before this process was is of the past, for whoever is there already, too.
+    if (outlet === undefined || isWarm) this.#options.intake.keep(destination, publication, offset);
+    else outlet.sink.publish(publication, offset);
+  }
+
+  #drop(target: Target, reason: 'too-large' | 'error', fields: object, text: string): void {
+    target.metrics.dropped[reason] += 1;
+    const route = target.destination.route.name;
+    this.#complain(`${reason} ${route}`, text, { route, ...fields });
+    this.#break(target, reason);
+  }
+
+  /** The newest of one channel are missing. */
+  #break({ destination: { channel } }: Target, reason: GapReason): void {
+    const nowMs = this.#options.clock.wall();
+    const history = this.log.histories.get(channel);
+    if (history === undefined) this.#raiseFloor(this.log.offset, nowMs);
+    else history.breaks(this.log.offset, reason, nowMs);
+    const outlet = this.#outlets.get(channel);
+    // Who waits for the feed is told by what memory has then.
+    if (outlet?.isSettled) outlet.sink.gap(reason);
+  }
+
+  /** Histories that begin from now on have nothing of before. */
+  #raiseFloor(offset: number, nowMs: number): void {
+    this.log.floor = Math.max(this.log.floor, offset);
+    this.log.floorMs = Math.max(this.log.floorMs, nowMs);
+  }
+
+  #gap(reason: GapReason): void {
+    for (const { sink } of this.#outlets.values()) sink.gap(reason);
+  }
+
+  #unavailable(): void {
+    if (this.#isOut) return;
+    this.#isOut = true;
+    this.#gap('unavailable');
+  }
+
+  #settleAll(): void {
+    for (const outlet of this.#outlets.values()) this.#settle(outlet);
+  }
+
+  #settle(outlet: Outlet): void {
+    if (outlet.isSettled) return;
+    outlet.isSettled = true;
+    outlet.sink.settled();
+  }
+
+  #complain(kind: string, text: string, fields: object = {}): void {
+    const { log, clock } = this.#options;
+    const heldBack = this.#throttle.pass(kind, clock.now());
+    if (heldBack !== undefined) log.warn({ ...this.#fields, ...fields, heldBack }, text);
+  }
+}
+
+/** An open channel. */
+interface Outlet {
+  readonly sink: Sink;
+  isSettled: boolean;
+}
