@@ -6,12 +6,13 @@ import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
 import type { Config, HostPort } from './config/schema.ts';
 import { Control } from './control/control.ts';
 import { TicketBucket } from './control/ticket-bucket.ts';
+import { exposeMetrics } from './exposition.ts';
 import { OpsServer } from './http/ops.ts';
 import { Server } from './http/server.ts';
 import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './log.ts';
-import { exposeMetrics, Metrics } from './metrics.ts';
+import { Metrics } from './metrics.ts';
 import { EPOCH_LENGTH } from './protocol/cursor.ts';
 import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
@@ -118,6 +119,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     channels: () => hub.channelCount,
     lingeringChannels: () => hub.lingeringCount,
     natsSubscriptions: () => core.subscriptionCount,
+    streams: () => streams.states(),
     historyBytes: () => hub.historyBytes,
     archiveReads: () => hub.archiveReads,
     tokenChecks: () => authentication.checks,

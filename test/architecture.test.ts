@@ -5,7 +5,7 @@ import { parseSource, readSources } from './architecture/sources.ts';
 const LAYERS: readonly (readonly string[])[] = [
   ['main'],
   ['bridge'],
-  ['sources', 'http', 'auth', 'control'],
+  ['sources', 'http', 'auth', 'control', 'exposition'],
   ['hub'],
   ['protocol', 'routing', 'config'],
   ['clock', 'log', 'metrics'],
@@ -29,7 +29,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['http/'],
   'uwebsockets-compat': ['http/'],
   '@nats-io/': ['sources/', 'control/'],
-  'prom-client': ['metrics.ts'],
+  'prom-client': ['exposition.ts'],
   pino: ['log.ts'],
   yaml: ['config/load.ts'],
   zod: ['config/'],

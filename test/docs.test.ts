@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../src/errors.ts';
-import { exposeMetrics, Metrics } from '../src/metrics.ts';
+import { exposeMetrics } from '../src/exposition.ts';
+import { Metrics } from '../src/metrics.ts';
 import { CLOSE_REASONS, GAP_REASONS, REFUSAL_CODES } from '../src/reasons.ts';
 
 const read = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
@@ -62,6 +63,7 @@ describe('the documentation and the code name the same things', () => {
     const observed = {
       channels: () => 0,
       lingeringChannels: () => 0,
+      streams: () => [],
       historyBytes: () => 0,
       archiveReads: () => ({ all: 0, failed: 0 }),
       natsSubscriptions: () => 0,

@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exposeMetrics, LatencyHistogram, Metrics } from '../src/metrics.ts';
+import { exposeMetrics } from '../src/exposition.ts';
+import { LatencyHistogram, Metrics } from '../src/metrics.ts';
 
 function setUp() {
   const metrics = new Metrics();
   const registry = exposeMetrics(metrics, {
     channels: () => 7,
     lingeringChannels: () => 3,
+    streams: () => [{ stream: 'ORDERS', isFollowed: true, offset: 41 }],
     historyBytes: () => 0,
     archiveReads: () => ({ all: 0, failed: 0 }),
     natsSubscriptions: () => 5,
@@ -37,6 +39,12 @@ function setUp() {
 }
 
 describe('what is scraped', () => {
+  it('tells each stream by its name', async () => {
+    const samples = await setUp().scrape();
+    expect(samples.get('sidestream_stream_followed{stream="ORDERS"}')).toBe(1);
+    expect(samples.get('sidestream_stream_offset{stream="ORDERS"}')).toBe(41);
+  });
+
   it('are the fields as they stand, however often they are scraped', async () => {
     const { metrics, scrape } = setUp();
     Object.assign(metrics, { connections: 2, connectionsOpened: 9, sentBytes: 1000, natsConnected: true });

@@ -27,22 +27,34 @@ export class Encoder {
     let bytes: Uint8Array;
     if (id === undefined) bytes = encodeEvent(event === undefined ? { data } : { event, data });
     else bytes = encodeEvent(event === undefined ? { id, data } : { id, event, data });
-    const frame = this.#frame(log, offset, id, bytes, false);
-    return { frame, timeMs, expiresMs: ttlMs === undefined ? Infinity : timeMs + ttlMs, key };
+    const expiresMs = ttlMs === undefined ? undefined : timeMs + ttlMs;
+    const idLength = idLengthOf(id);
+    this.#sequence += 1;
+    return {
+      sequence: this.#sequence,
+      bytes,
+      idLength,
+      log,
+      offset,
+      isNotice: false,
+      timeMs,
+      expiresMs,
+      key,
+    };
   }
 
   /** `sidestream.gap` at the log's newest position. */
   gap(log: Log, channel: string, reason: GapReason): Frame {
     const id = idOf(log, log.offset);
-    const text = encodeControl('sidestream.gap', { channel, reason }, id);
-    return this.#frame(log, log.offset, id, Buffer.from(text), true);
-  }
-
-  #frame(log: Log, offset: number, id: string | undefined, bytes: Uint8Array, isNotice: boolean): Frame {
+    const bytes = Buffer.from(encodeControl('sidestream.gap', { channel, reason }, id));
+    const idLength = idLengthOf(id);
     this.#sequence += 1;
-    const idLength = id === undefined ? 0 : ID_LINE_OVERHEAD + id.length;
-    return { sequence: this.#sequence, bytes, idLength, log, offset, isNotice };
+    return { sequence: this.#sequence, bytes, idLength, log, offset: log.offset, isNotice: true };
   }
+}
+
+function idLengthOf(id: string | undefined): number {
+  return id === undefined ? 0 : ID_LINE_OVERHEAD + id.length;
 }
 
 function idOf({ epoch }: Log, offset: number): string | undefined {

@@ -2,13 +2,15 @@ import type { RouteConfig } from '../config/schema.ts';
 import type { Frame } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 
-/** A publication that memory keeps. Its frame is the one that was delivered: shared, not copied. */
-export interface Entry {
-  readonly frame: Frame;
+/**
+ * A publication that memory keeps: the very frame that was delivered, shared, not copied. Not an object beside it, since
+ * of all that history does, what is kept costs the garbage collector the most.
+ */
+export interface Entry extends Frame {
   /** When it was published, in milliseconds since the Unix epoch. */
   readonly timeMs: number;
-  /** From then on it is not worth replaying. */
-  readonly expiresMs: number;
+  /** From then on it is not worth replaying. Absent, not infinite, where nothing was said: a number would be an object more. */
+  readonly expiresMs: number | undefined;
   /** Key of a key-value route; a later entry of the same key replaces it for who joins. */
   readonly key: string | undefined;
 }
@@ -28,11 +30,16 @@ export interface Chronicle {
   readonly histories: Map<string, History>;
 }
 
-/** What an entry takes besides its frame's bytes: three objects and their places in arrays. Measured by `npm run bench`. */
-const ENTRY_BYTES = 300;
+/** What an entry takes besides its frame's bytes: its objects, and its place in an array. Measured by `npm run bench`. */
+const ENTRY_BYTES = 270;
 
-export function entryBytes({ frame }: Entry): number {
-  return frame.bytes.length + ENTRY_BYTES;
+export function entryBytes({ bytes }: Entry): number {
+  return bytes.length + ENTRY_BYTES;
+}
+
+/** Whether the time is over that its publisher gave it. */
+export function hasEnded({ expiresMs }: Entry, nowMs: number): boolean {
+  return expiresMs !== undefined && expiresMs <= nowMs;
 }
 
 /**
@@ -124,7 +131,7 @@ export class History {
     const freed = entryBytes(entry);
     this.bytes -= freed;
     this.shelf.freed(freed);
-    if (entry.expiresMs > nowMs) this.#lost(entry);
+    if (!hasEnded(entry, nowMs)) this.#lost(entry);
     if (this.#start > 32 && this.#start * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#start);
       this.#start = 0;
@@ -153,7 +160,7 @@ export class History {
   /** What is kept of what came after `offset`, oldest first; also what is no longer worth replaying. */
   after(offset: number): Entry[] {
     let from = this.#entries.length;
-    while (from > this.#start && (this.#entries[from - 1]?.frame.offset ?? 0) > offset) from -= 1;
+    while (from > this.#start && (this.#entries[from - 1]?.offset ?? 0) > offset) from -= 1;
     return this.#entries.slice(from).filter((entry) => entry !== undefined);
   }
 
@@ -168,7 +175,9 @@ export class History {
     if (this.held || this.size > 0) return;
     this.shelf.remove(this);
     const { log } = this;
-    if (log.histories.get(this.channel) === this) log.histories.delete(this.channel);
+    // It has been given up already; by now the log may be another one.
+    if (log.histories.get(this.channel) !== this) return;
+    log.histories.delete(this.channel);
     if (this.#limits.size === 0) return;
     log.floor = Math.max(log.floor, this.evictedThrough);
     log.floorMs = Math.max(log.floorMs, this.evictedMs);
@@ -188,12 +197,12 @@ export class History {
     const oldestMs = nowMs - ageMs;
     for (let entry = this.oldest; entry !== undefined; entry = this.oldest) {
       const isOver = this.size > size || (this.bytes > bytes && this.size > 1) || entry.timeMs <= oldestMs;
-      if (!isOver || entry.frame.offset > this.#heldAfter) return;
+      if (!isOver || entry.offset > this.#heldAfter) return;
       this.evict(nowMs);
     }
   }
 
-  #lost({ frame: { offset }, timeMs }: Entry): void {
+  #lost({ offset, timeMs }: Entry): void {
     // A break that came later already says so, and says why.
     if (offset <= this.evictedThrough) return;
     this.evictedThrough = offset;

@@ -167,7 +167,7 @@ export class Hub implements ChannelOwner, Intake {
     const entry = this.#encoder.entry(log, publication, offset);
     history.append(entry);
     if (subscribers.size === 0) return;
-    this.#append(channel, entry.frame);
+    this.#append(channel, entry);
     this.#arrivedMs.push(this.#options.clock.now());
   }
 

@@ -5,7 +5,7 @@ import { type Frame, oneIdEach } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Backlog } from './backlog.ts';
 import type { Channel } from './channel.ts';
-import type { Entry } from './history.ts';
+import { type Entry, hasEnded } from './history.ts';
 import type { Line } from './line.ts';
 import type { Log, LogSet, View } from './log.ts';
 import type { ArchiveStart } from './source.ts';
@@ -121,7 +121,7 @@ export class Recovery {
       const { resume, reason, entries } = bounded(found, maxReplay, channel);
       channel.metrics.replayed += entries.length;
       metrics.resumed(resume);
-      for (const { frame } of entries) frames.push(frame);
+      for (const entry of entries) frames.push(entry);
       const entry = { channel: channel.name, resume, replayed: entries.length };
       opened.push(reason === undefined ? entry : { ...entry, reason });
     }
@@ -238,7 +238,7 @@ function collect(channel: Channel, start: ArchiveStart, nowMs: number): Entry[] 
   const afterOffset = start.kind === 'after' ? start.offset : -1;
   // Memory may reach back further than what was read again of the newest.
   const page = afterOffset >= history.evictedThrough ? undefined : channel.backlogOf(start)?.page;
-  const older = page?.entries.filter(({ frame }) => frame.offset > afterOffset) ?? [];
+  const older = page?.entries.filter(({ offset }) => offset > afterOffset) ?? [];
   const all = [...older, ...history.after(Math.max(afterOffset, page?.through ?? -1))];
   // A value that has ended does not bring the one before it back.
   if (start.kind === 'values') return newestOfEach(all).filter(isWorth(nowMs));
@@ -255,7 +255,7 @@ function collect(channel: Channel, start: ArchiveStart, nowMs: number): Entry[] 
 
 /** Whether an entry has not ended. */
 function isWorth(nowMs: number): (entry: Entry) => boolean {
-  return ({ expiresMs }) => expiresMs > nowMs;
+  return (entry) => !hasEnded(entry, nowMs);
 }
 
 function newestOfEach(entries: readonly Entry[]): Entry[] {

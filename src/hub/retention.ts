@@ -98,7 +98,8 @@ export class Retention implements Budget {
     let oldest: History | undefined;
     for (const { first } of this.#shelves) {
       if (first === undefined) continue;
-      if ((first.newest?.timeMs ?? 0) < (oldest?.newest?.timeMs ?? Infinity)) oldest = first;
+      // Where there is no choice, its newest entry needs not be fetched from far memory.
+      if (oldest === undefined || newestMs(first) < newestMs(oldest)) oldest = first;
     }
     if (oldest === undefined) return false;
     oldest.evict(0);
@@ -108,4 +109,8 @@ export class Retention implements Budget {
     }
     return true;
   }
+}
+
+function newestMs({ newest }: History): number {
+  return newest?.timeMs ?? 0;
 }

@@ -84,7 +84,7 @@ export type ArchiveStart =
 export interface ArchivePage {
   /** In order of position, each at most `through`. */
   readonly publications: readonly { readonly offset: number; readonly publication: Publication }[];
-  /** Whatever the channel had after this position, up to `through`, is here. 0: from the beginning (`all`, `values`). */
+  /** Whatever the channel had after this position, up to `through`, is here. 0: from the beginning. */
   readonly after: number;
   /** Why there is less than was asked for: part of it no longer exists, or it was over the limit. */
   readonly cut?: GapReason;

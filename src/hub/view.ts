@@ -6,12 +6,16 @@ import type { Subscriber } from './subscriber.ts';
 /** Positions before a run of frames: where each log stood. */
 export type Positions = (log: Log) => number;
 
-/** The cursor over several logs as of each of the frames. */
+/**
+ * The cursor over several logs as of each of the frames; empty for all but the last of those at one position, so that who has
+ * less keeps the cursor of before. Not the position of before: where the log began anew, that one is void.
+ */
 export function cursorsOf(frames: readonly Frame[], { logs }: LogSet, before: Positions): string[] {
   const at = logs.map(before);
   return frames.map((frame, i) => {
+    if (isOneOf(frame, frames[i + 1])) return '';
     const index = logs.indexOf(frame.log as Log);
-    if (!isOneOf(frame, frames[i + 1])) at[index] = Math.max(at[index] ?? 0, frame.offset);
+    at[index] = Math.max(at[index] ?? 0, frame.offset);
     return formatCursor(logs, (log) => at[logs.indexOf(log)] ?? 0);
   });
 }

@@ -36,7 +36,10 @@ export class CoreSource implements Source, NatsListener {
   /** By route. */
   readonly #duplicates = new Map<string, Duplicates>();
   #connection: NatsConnection | undefined;
-  #interrupted = true;
+  /** No connection to NATS. */
+  #isAway = true;
+  /** Feeds that missed what was published while there was none, which has not been said yet. */
+  readonly #missing = new Set<Feed>();
   /** Asked for, and not known yet to be in place. */
   readonly #unconfirmed = new Set<Feed>();
   #confirmScheduled = false;
@@ -47,7 +50,7 @@ export class CoreSource implements Source, NatsListener {
   }
 
   get interrupted(): boolean {
-    return this.#interrupted;
+    return this.#isAway || this.#missing.size > 0;
   }
 
   /** Subjects that are subscribed to, as far as is known. */
@@ -72,26 +75,26 @@ export class CoreSource implements Source, NatsListener {
       this.#subscribe(feed);
     } else if (known.denied) sink.gap('unavailable');
     // Without a connection the feed is in place when there is one, and then a gap is said.
-    if (this.#interrupted || feed.confirmed || feed.denied) sink.settled();
+    if (this.#isAway || feed.confirmed || feed.denied) sink.settled();
     return { close: () => this.#close(feed, outlet) };
   }
 
   connected(connection: NatsConnection): void {
     const again = this.#connection !== undefined;
     this.#connection = connection;
-    this.#interrupted = false;
+    this.#isAway = false;
     for (const feed of this.#feeds.values()) {
       if (feed.denied) {
         this.retry(feed);
         continue;
       }
+      if (again) this.#missing.add(feed);
       this.#subscribe(feed);
-      if (again) this.#gap(feed, 'disconnected');
     }
   }
 
   disconnected(): void {
-    this.#interrupted = true;
+    this.#isAway = true;
     for (const feed of this.#unconfirmed) this.#settle(feed);
     this.#unconfirmed.clear();
   }
@@ -103,13 +106,14 @@ export class CoreSource implements Source, NatsListener {
   }
 
   reconnected(): void {
-    this.#interrupted = false;
+    this.#isAway = false;
     for (const feed of this.#feeds.values()) {
       if (feed.denied) this.retry(feed);
       else {
         // The client has asked again for what it had, also for what nobody had confirmed when the connection was lost.
+        // Until NATS has taken that in, more is missed: said before, the gap would not cover it.
         this.#unconfirmed.add(feed);
-        this.#gap(feed, 'disconnected');
+        this.#missing.add(feed);
       }
     }
     this.#confirmSoon();
@@ -121,6 +125,8 @@ export class CoreSource implements Source, NatsListener {
       this.#denied(feed, error);
       return;
     }
+    // What comes shows that the subscription is in place.
+    if (this.#missing.size > 0) this.#tellMissed(feed);
     for (const outlet of feed.outlets) {
       try {
         this.#pass(outlet, message);
@@ -218,6 +224,7 @@ export class CoreSource implements Source, NatsListener {
         continue;
       if (!this.#unconfirmed.delete(feed)) continue;
       feed.confirmed = true;
+      this.#tellMissed(feed);
       if (feed.denied) this.#permitted(feed);
       this.#settle(feed);
     }
@@ -230,6 +237,10 @@ export class CoreSource implements Source, NatsListener {
     this.#gap(feed, 'available');
   }
 
+  #tellMissed(feed: Feed): void {
+    if (this.#missing.delete(feed)) this.#gap(feed, 'disconnected');
+  }
+
   #settle(feed: Feed): void {
     for (const { sink } of feed.outlets) sink.settled();
   }
@@ -240,6 +251,7 @@ export class CoreSource implements Source, NatsListener {
     feed.subscription = undefined;
     feed.confirmed = false;
     this.#unconfirmed.delete(feed);
+    this.#missing.delete(feed);
     wheel.schedule(feed.timer, feed.retryMs);
     feed.retryMs = Math.min(feed.retryMs * 2, DENIED_RETRY_MS[1]);
     if (feed.denied) return;
@@ -269,6 +281,7 @@ export class CoreSource implements Source, NatsListener {
     if (feed.outlets.length > 0) return;
     this.#options.wheel.cancel(feed.timer);
     this.#unconfirmed.delete(feed);
+    this.#missing.delete(feed);
     this.#feeds.delete(feed.subject);
     feed.subscription?.unsubscribe();
     feed.subscription = undefined;

@@ -51,7 +51,11 @@ export class Selection {
     if (range.from.kind === 'values') {
       // Twice only where it changed meanwhile, or the leader had newer ones than the replica that was read.
       this.#takeOut(this.#places.get(stored.message.subject));
-      if (operationOf((name) => headerOf(stored.message, name)) === 'delete') return true;
+      if (operationOf((name) => headerOf(stored.message, name)) === 'delete') {
+        // Who joins needs no word of it; who comes back from before does.
+        this.after = offset;
+        return true;
+      }
     }
     if (stored.message.data.length > maxEventBytes) {
       this.missing('too-large', offset);

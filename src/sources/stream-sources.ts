@@ -6,6 +6,8 @@ import { StreamSource, type StreamSourceOptions } from './stream.ts';
 export interface StreamSources {
   /** What feeds a route; absent where that is no stream. */
   of(route: Route): StreamSource | undefined;
+  /** Each stream, whether it is followed and caught up with, and the newest position passed on. */
+  states(): Iterable<{ readonly stream: string; readonly isFollowed: boolean; readonly offset: number }>;
   readonly listeners: readonly NatsListener[];
   stop(): void;
 }
@@ -26,6 +28,7 @@ export function createStreamSources(
     sources.set(stream, new StreamSource({ ...options, stream, routes: its }));
   return {
     of: (route) => sources.get(streamOf(route) ?? ''),
+    states: () => [...sources].map(([stream, { isFollowed, offset }]) => ({ stream, isFollowed, offset })),
     listeners: [...sources.values()],
     stop() {
       for (const source of sources.values()) source.stop();

@@ -40,7 +40,8 @@ const COMPLAINT_INTERVAL_MS = 10_000;
 const TROUBLE_LINES = {
   denied: 'NATS does not permit what it takes to read the stream; its channels are unavailable',
   missing: 'the stream does not exist; its channels are unavailable',
-  absent: 'there is no JetStream here; the channels of its stream are unavailable',
+  absent:
+    'there is no JetStream here, so the channels of its stream are unavailable; run nats-server with it (-js)',
   passing: 'the stream cannot be read now; trying again',
 } as const;
 
@@ -62,6 +63,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   #connection: NatsConnection | undefined;
   #isConnected = false;
   #isCaughtUp = false;
+  #wasFollowed = false;
   /** Whether open sinks were told that the stream cannot be had. */
   #isOut = false;
 
@@ -98,11 +100,11 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
       this.log.histories
         .get(destination.channel)
         ?.breaks(this.log.offset, 'evicted', this.#options.clock.wall());
-    if (!this.#isConnected && this.log.epoch === undefined) this.#unavailable();
     this.#outlets.set(destination.channel, outlet);
     if (this.#isOut) sink.gap('unavailable');
     // Without a connection it is known that nothing comes, and that nothing is lost by it.
-    if (this.#isCaughtUp || this.#isOut || !this.#isConnected) this.#settle(outlet);
+    if (this.#isCaughtUp || this.#isOut || (!this.#isConnected && this.log.epoch !== undefined))
+      this.#settle(outlet);
     return {
       close: () => {
         if (this.#outlets.get(destination.channel) === outlet) this.#outlets.delete(destination.channel);
@@ -120,9 +122,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#isCaughtUp = false;
     this.#follower.stop();
     this.archive.disconnected();
-    // Where it will begin is not known yet, so neither is what is missed until then.
-    if (this.log.epoch === undefined) this.#unavailable();
-    this.#settleAll();
+    if (this.log.epoch !== undefined) this.#settleAll();
   }
 
   reconnected(): void {
@@ -143,6 +143,11 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#isConnected = false;
     this.#follower.stop();
     this.archive.disconnected();
+  }
+
+  /** Whether what there is has been passed on, and what comes will be. */
+  get isFollowed(): boolean {
+    return this.#isConnected && this.#isCaughtUp && !this.#isOut;
   }
 
   get offset(): number {
@@ -203,9 +208,11 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   }
 
   available(): void {
+    if (this.#wasFollowed && !this.#isOut) return;
+    this.#options.log.info({ ...this.#fields, offset: this.log.offset }, 'the stream is followed');
+    this.#wasFollowed = true;
     if (!this.#isOut) return;
     this.#isOut = false;
-    this.#options.log.info(this.#fields, 'the stream is followed');
     this.#gap('available');
   }
 
@@ -220,7 +227,8 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#isCaughtUp = false;
     // A server that has just started may be without JetStream for a moment.
     const isPassing = trouble.kind === 'passing' || (trouble.kind === 'absent' && failures < 2);
-    if (!isPassing || this.log.epoch === undefined) this.#unavailable();
+    if (isPassing && this.log.epoch === undefined) return;
+    if (!isPassing) this.#unavailable();
     this.#settleAll();
   }
 

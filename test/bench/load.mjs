@@ -3,6 +3,9 @@
 import { connect as connectSocket } from 'node:net';
 import { answer } from './requests.mjs';
 import './probe.mjs';
+import { requestHead } from './request-head.mjs';
+import { tally } from './tally.mjs';
+import { signTokens } from './tokens.mjs';
 import { DATA_BYTES, MARKER, pace, TIME_DIGITS } from './workload.mjs';
 
 const MARKER_BYTE = MARKER.charCodeAt(0);
@@ -10,13 +13,14 @@ const MARKER_OFFSET = DATA_BYTES - 1;
 /** libuv reads into it and hands it over before it reads the next socket, so that all sockets can share it. */
 const buffer = Buffer.alloc(65_536);
 
+/** Those of connections that are open, or still to be. */
+const sockets = new Set();
+/** What connection n shows to be let in, where it shows anything. */
+let tokens = [];
 let opened = 0;
 let ended = 0;
 let refusal = '';
-let delivered = 0;
-/** The count at which somebody wants to be told, and how. */
-let threshold = Number.POSITIVE_INFINITY;
-let reached = () => {};
+const arrived = tally(() => ({ ended }));
 let sampleEvery = 100;
 let latenciesMs = [];
 
@@ -31,9 +35,7 @@ function openOne({ port, path, index, onOpen }) {
       onOpen();
     }
     const count = countEvents(length, sampled);
-    if (count === 0) return true;
-    delivered += count;
-    if (delivered >= threshold) reached();
+    if (count > 0) arrived.add(count);
     return true;
   };
   const socket = connectSocket({ host: '127.0.0.1', port, onread: { buffer, callback: onread } });
@@ -41,23 +43,15 @@ function openOne({ port, path, index, onOpen }) {
   socket.on('error', (error) => {
     refusal ||= error.message;
   });
+  sockets.add(socket);
   socket.on('close', () => {
+    if (!sockets.delete(socket)) return;
     ended += 1;
     if (!open) onOpen();
   });
-  socket.write(`GET ${path} HTTP/1.1\r\n${HEADERS}\r\n\r\n`);
+  const token = tokens[index];
+  socket.write(requestHead(path, token === undefined ? [] : [`Authorization: Bearer ${token}`]));
 }
-
-/** What a browser's EventSource sends, near enough: every server has the same head to parse. */
-const HEADERS = [
-  'Host: 127.0.0.1',
-  'Connection: keep-alive',
-  'Cache-Control: no-cache',
-  'Accept: text/event-stream',
-  'User-Agent: Mozilla/5.0 (X11; Linux x64) bench',
-  'Accept-Encoding: gzip, deflate, br, zstd',
-  'Accept-Language: en-US,en;q=0.9',
-].join('\r\n');
 
 function countEvents(length, sampled) {
   // A marker behind the chunk stops the search there: what lies further on is left over from other sockets.
@@ -78,63 +72,47 @@ function sample(from) {
   latenciesMs.push(Number(process.hrtime.bigint() - sentNanos) / 1e6);
 }
 
-/** Opens `paths(from … from + count)` at a steady pace and resolves when each was answered (or has failed). */
-function connect({ port, kind, path, from, count, perSecond }) {
+/**
+ * Opens connections `from … from + count` and resolves when each was answered (or has failed): at a steady pace, or as
+ * fast as they are answered, `inFlight` of them unanswered at a time.
+ */
+function connect({ port, path, from, count, perSecond, inFlight = 0 }) {
   const target = opened + count;
+  let begun = 0;
   return new Promise((resolve, reject) => {
+    const begin = () => {
+      const index = from + begun++;
+      openOne({ port, path: path.replace('{n}', String(index)), index, onOpen });
+    };
     const onOpen = () => {
       opened += 1;
+      if (inFlight > 0 && begun < count) begin();
       if (opened < target) return;
       if (refusal || ended > 0) reject(new Error(`${ended} connections ended; the server said: ${refusal}`));
       else resolve(opened);
     };
-    const emit = (n) => {
-      const index = from + n;
-      openOne({ port, path: kind === 'own' ? path.replace('{n}', String(index)) : path, index, onOpen });
-    };
-    pace({ perSecond, seconds: count / perSecond, emit });
+    if (inFlight === 0) pace({ perSecond, seconds: count / perSecond, emit: begin });
+    else for (let i = Math.min(inFlight, count); i > 0; i--) begin();
   });
 }
 
-/** Resolves at `count` deliveries, or when none has come for `quietMs`: the caller sees what is missing. */
-function deliveries({ count, quietMs }) {
-  if (delivered >= count) return report();
-  return new Promise((resolve) => {
-    let seen = delivered;
-    const done = () => {
-      clearInterval(watch);
-      threshold = Number.POSITIVE_INFINITY;
-      resolve(report());
-    };
-    const watch = setInterval(() => {
-      if (seen === delivered) done();
-      seen = delivered;
-    }, quietMs);
-    threshold = count;
-    reached = done;
-  });
-}
-
-function report() {
-  return { delivered, ended, atMs: Number(process.hrtime.bigint() / 1000n) / 1000 };
-}
-
-/** Says `credit` each time another `step` deliveries have come, until somebody waits for `deliveries`. */
-function creditEvery({ step }) {
-  threshold = delivered + step;
-  reached = () => {
-    for (; delivered >= threshold; threshold += step) process.send({ notice: 'credit' });
-  };
+/** Lets go of all connections, by a reset: a port that waits for stragglers is not free for the next one. */
+function disconnect() {
+  const leaving = [...sockets];
+  sockets.clear();
+  for (const socket of leaving) socket.resetAndDestroy();
 }
 
 answer({
   sampling: ({ every }) => {
     sampleEvery = every;
   },
+  sign: (wanted) => {
+    tokens = signTokens(wanted);
+  },
   connect,
-  deliveries,
-  report,
-  creditEvery,
+  disconnect,
+  ...arrived.requests,
   takeLatencies: () => {
     const taken = latenciesMs;
     latenciesMs = [];

@@ -28,7 +28,7 @@ Starts and stops everything itself. How to read it: docs/performance.md.
   --rate N             events a second to a shared channel (default 5)
   --seconds N          measured per row and server (default 8; --quick: 1)
   --rounds N           parts that this is measured in, the servers taking turns (default 3; --quick: 2)
-  --quick              a rough look in less than a minute
+  --quick              a rough look in less than two minutes
   --json               the figures as JSON
   --node-args ARGS     for Sidestream's node, such as --node-args=--cpu-prof
   --help
@@ -67,8 +67,8 @@ export function parseOptions(argv, openFiles) {
   };
 }
 
-/** For what a process has open besides its connections. */
-const SPARE_FILES = 200;
+/** For what a process has open besides its connections: the subscribers of a live channel among them. */
+const SPARE_FILES = 500;
 
 const OPTIONS = {
   only: { type: 'string' },

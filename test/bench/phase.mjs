@@ -3,11 +3,11 @@
 // machine falls on all of them.
 import { setTimeout as delay } from 'node:timers/promises';
 import { startNode } from './processes.mjs';
-import { connectFigures, idleFigures, ROWS, windowFigures } from './rows.mjs';
-import { SERVERS } from './servers.mjs';
+import { BASES, connectFigures, idleFigures, ROWS, windowFigures } from './rows.mjs';
+import { SERVERS, VARIANTS } from './servers.mjs';
 
 /**
- * @param {'shared' | 'own'} channels
+ * @param {keyof typeof BASES} channels
  * @param {import('./options.mjs').Options} options
  * @param {import('./servers.mjs').Surroundings} surroundings
  * @param {(line: string) => void} say
@@ -17,25 +17,45 @@ export async function runPhase(channels, options, surroundings, say) {
   const rows = options.rows.filter((row) => ROWS[row].channels === channels);
   if (rows.length === 0) return [];
   const parties = [];
-  for (const name of options.peers) {
+  for (const [name, start] of contestants(channels, options.peers)) {
     say(`starting ${name}`);
-    const [server, load] = [await SERVERS[name].start(surroundings), startNode('load.mjs')];
+    const [server, load] = [await start(surroundings), startNode('load.mjs')];
     await load.ready;
     await load.ask('sampling', { every: Math.max(1, Math.floor(options.connections / SAMPLED)) });
     parties.push({ name, server, load });
   }
+  if (channels === 'token') for (const party of parties) await rehearse(party, options, say);
   // Of fewer connections, what the heap happens to do is more than what they take.
   const weighs = options.connections >= 2000 && rows.some((row) => row.startsWith('idle'));
   const opened = await openConnections(parties, channels, { ...options, weighs }, say);
-  const results = connectionFigures(rows, opened);
+  const base = BASES[channels];
+  const results = connectionFigures(rows, opened, base);
   for (const row of rows.filter((name) => ROWS[name].run))
-    results.push(...(await runRow(row, parties, options, say)));
+    results.push(...(await runRow(row, parties, { ...options, base }, say)));
   await Promise.all(parties.flatMap(({ server, load }) => [load.stop(), server.stop()]));
   return results;
 }
 
 /** Connections whose latency is taken, spread over all of them: who joined first is served first. */
 const SAMPLED = 100;
+
+function contestants(channels, peers) {
+  const variants = VARIANTS[channels];
+  if (variants === undefined) return peers.map((name) => [name, SERVERS[name].start]);
+  return peers.includes('sidestream') ? Object.entries(variants) : [];
+}
+
+/** All connections once, and away again: whatever tokens they bring are known from here on. */
+async function rehearse({ name, server, load }, { connections }, say) {
+  say(`${name}: ${connections} connections come, go and will come back`);
+  if (server.privateKey) await load.ask('sign', { privateKey: server.privateKey, count: connections });
+  const { port, paths } = server;
+  await load.ask('connect', { port, path: paths.token, from: 0, count: connections, inFlight: IN_FLIGHT });
+  await load.ask('disconnect');
+  while ((await server.connections()) > 0) await delay(20);
+}
+
+const IN_FLIGHT = 100;
 
 /**
  * A tenth first: it warms the code up and fills the heap's spare room, so that the rest shows what a connection takes.
@@ -47,7 +67,6 @@ async function openConnections(parties, channels, { connections, connectsPerSeco
   const open = ({ server, load }, from, count) =>
     load.ask('connect', {
       port: server.port,
-      kind: channels,
       path: server.paths[channels],
       from,
       count,
@@ -93,11 +112,11 @@ async function connectCost(server, open) {
 
 const IDLE_MS = 200;
 
-function connectionFigures(rows, opened) {
-  const uws = opened.find(({ name }) => name === 'uws');
+function connectionFigures(rows, opened, base) {
+  const against = opened.find(({ name }) => name === base);
   return rows.flatMap((row) =>
     opened.flatMap(({ name, costs, bytesPerConnection }) => {
-      if (row.startsWith('connect')) return [connectFigures(row, name, costs, uws?.costs)];
+      if (row.startsWith('connect')) return [connectFigures(row, name, costs, against?.costs)];
       const weighed = row.startsWith('idle') && bytesPerConnection !== undefined;
       return weighed ? [idleFigures(row, name, bytesPerConnection)] : [];
     }),
@@ -105,11 +124,11 @@ function connectionFigures(rows, opened) {
 }
 
 async function runRow(row, parties, options, say) {
-  const { run } = ROWS[row];
+  const { run, warmUp = run } = ROWS[row];
   const windows = new Map(parties.map(({ name }) => [name, []]));
   for (const party of parties) {
     say(`${row}: ${party.name} warms up`);
-    await run(party, { ...options, seconds: options.warmUpSeconds });
+    await warmUp(party, { ...options, seconds: options.warmUpSeconds });
   }
   for (let round = 0; round < options.rounds; round++) {
     for (const party of parties) {
@@ -117,5 +136,5 @@ async function runRow(row, parties, options, say) {
       windows.get(party.name).push(await run(party, options));
     }
   }
-  return parties.map(({ name }) => windowFigures(row, name, windows.get(name), windows.get('uws')));
+  return parties.map(({ name }) => windowFigures(row, name, windows.get(name), windows.get(options.base)));
 }

@@ -1,9 +1,10 @@
 // Loaded into every Node process under test with `--import`: tells what the process itself uses, so that the servers
 // need no code for it and the figures are finer than the 10 ms ticks of /proc/PID/stat.
 import { setTimeout as delay } from 'node:timers/promises';
+import { GCProfiler } from 'node:v8';
 import { answer } from './requests.mjs';
 
-answer({ cpuMicros, residentBytes });
+answer({ cpuMicros, residentBytes, heldBytes, startAllocations, stopAllocations });
 // The server under test decides when it ends, not this conversation.
 process.channel?.unref();
 
@@ -28,6 +29,13 @@ export async function residentBytes() {
   return before;
 }
 
+/** What is held on the JavaScript heap and, of buffers, outside it, after garbage collection. */
+function heldBytes() {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 const SETTLE_ROUNDS = 20;
 const SETTLE_MS = 100;
 const SETTLED_BYTES = 65_536;
@@ -39,4 +47,27 @@ function fillYoungGeneration() {
   const kept = new Array(1000);
   for (let i = 0; i < 2_000_000; i++) kept[i % kept.length] = { i, of: [i] };
   return kept.length;
+}
+
+let profiler = new GCProfiler();
+let usedBytes = 0;
+
+/**
+ * From here on what is taken of the JavaScript heap is counted. A full collection first: of one that falls into the
+ * window, what V8 frees later, page by page, would not be seen.
+ */
+function startAllocations() {
+  globalThis.gc?.();
+  profiler = new GCProfiler();
+  profiler.start();
+  usedBytes = process.memoryUsage().heapUsed;
+}
+
+/** Bytes of JavaScript heap taken since: what there is more of now, and all that was collected meanwhile. */
+function stopAllocations() {
+  const grownBytes = process.memoryUsage().heapUsed - usedBytes;
+  const used = ({ heapStatistics }) => heapStatistics.usedHeapSize;
+  return profiler
+    .stop()
+    .statistics.reduce((bytes, { beforeGC, afterGC }) => bytes + used(beforeGC) - used(afterGC), grownBytes);
 }

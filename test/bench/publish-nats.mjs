@@ -1,18 +1,25 @@
 // Publishes to NATS as any backend would; knows subjects and nothing of Sidestream.
 import { connect } from '@nats-io/transport-node';
 import { answer } from './requests.mjs';
-import { eventData, publisherRequests, target } from './workload.mjs';
+import { eventData, numberedData, publisherRequests, target } from './workload.mjs';
 
-const nats = await connect({ servers: process.argv[2] });
+const [, , servers, prefix] = process.argv;
+const nats = await connect({ servers });
 
-answer(
-  publisherRequests({
+answer({
+  ...publisherRequests({
     shared(_first, count) {
-      for (let i = 0; i < count; i++) nats.publish('bench.all', eventData());
+      for (let i = 0; i < count; i++) nats.publish(`${prefix}.all`, eventData());
     },
     own(n, connections) {
-      nats.publish(`bench.own.${target(n, connections)}`, eventData());
+      nats.publish(`${prefix}.own.${target(n, connections)}`, eventData());
     },
   }),
-);
+  /** Events `first … first + count` to every channel of a kind. */
+  async numbered({ kind, channels, first, count }) {
+    for (let number = first; number < first + count; number++)
+      for (let n = 0; n < channels; n++) nats.publish(`${prefix}.${kind}.${n}`, numberedData(number));
+    await nats.flush();
+  },
+});
 process.send({ ready: true });

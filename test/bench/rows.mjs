@@ -1,6 +1,6 @@
 // The rows of the table: what is asked of each server, and how the answers become figures.
 import { median, quantile } from './stats.mjs';
-import { saturated, spread, steady } from './windows.mjs';
+import { saturated, spread, steady, steadyWeighed } from './windows.mjs';
 
 /** @typedef {import('./options.mjs').Options} Options */
 
@@ -8,20 +8,28 @@ import { saturated, spread, steady } from './windows.mjs';
  * @typedef {object} Figures one server's line in one row; what a row does not measure is absent
  * @property {string} row
  * @property {string} server
- * @property {number} [cpuMicros] per delivery, or per connection in the connect rows
- * @property {number} [timesUws] the same, divided by the bare uWS loop's of the same round
+ * @property {number} [cpuMicros] per delivery, per connection in the connect rows, per message of the stream in the tail rows
+ * @property {number} [timesBase] the same, divided by that of the bare uWS loop in the same round, or of `no token`
  * @property {number} [deliveriesPerSecond]
  * @property {number} [deliveriesPerCoreSecond] that one second of CPU time is good for
  * @property {number} [p50Ms] from publishing to the client's read
  * @property {number} [p99Ms]
  * @property {number} [bytesPerConnection] resident
+ * @property {number} [heapBytes] of JavaScript heap taken per delivery; in `history` held per event, the bytes outside it included
  * @property {number} [clientBusy] share of a core that the load client used: near 1 it was the bottleneck
+ * @property {number} [stormSeconds] until the last client of a storm was answered
+ * @property {number} [reads] of a stream for those who came back; the most of any round
+ * @property {number} [channels] that they came back to
+ * @property {number} [bytesPerEvent] resident, of an event that history keeps
+ * @property {number} [verifyMicros] CPU to check a token that is new, beyond what its connection takes anyway
+ * @property {string} [remark] what else there is to say
  * @property {string} note what went wrong, or nothing
  */
 
 /**
- * `channels`: do all connections share one channel, or has each its own? `plan`: the measured windows, where there
- * are any; the connect and idle rows fall out of opening the connections.
+ * `channels`: do all connections share one channel, or has each its own? Do they bring tokens? `run`: the measured
+ * windows, where there are any; `warmUp`: what goes before them, if not the same. The connect and idle rows fall out of
+ * opening the connections; `memory`, `resume`, `tail` and `storm` have files of their own.
  */
 export const ROWS = {
   connect: { channels: 'shared', what: 'accept and subscribe, all to one channel' },
@@ -48,9 +56,55 @@ export const ROWS = {
     what: 'a channel each, as many events a second as connections',
     run: (party, o) => spread(party, { ...o, perSecond: o.connections }),
   },
+  'connect-token': {
+    channels: 'token',
+    what: 'accept and subscribe with a token that is known, each its own',
+  },
+  'fanout-token': {
+    channels: 'token',
+    what: 'one event at a time to all of these',
+    run: (party, o) => steadyWeighed(party, { ...o, burst: 1, perSecond: o.rate }),
+  },
+  'fanout-history': {
+    channels: 'history',
+    what: '`fanout`, with core history and without',
+    run: (party, o) => steady(party, { ...o, burst: 1, perSecond: o.rate }),
+  },
+  'spread-history': {
+    channels: 'history-own',
+    what: '`spread`, with core history (full) and without',
+    run: (party, o) => spread(party, { ...o, perSecond: o.connections }),
+    warmUp: (party, o) => spread(party, { ...o, perSecond: o.connections * 2, seconds: o.seconds * FILLING }),
+  },
+  history: {
+    channels: 'memory',
+    what: 'memory of a kept event, delivered to one subscriber or to a thousand',
+  },
+  'resume-one': {
+    channels: 'resume',
+    what: 'all come back at once, 20 events missed on one channel, beside a live channel',
+  },
+  'resume-many': { channels: 'resume', what: 'the same with ten clients on each of many channels' },
+  tail: { channels: 'tail', what: 'a stream of 100,000 messages a second is followed' },
+  'tail-most': { channels: 'tail', what: 'the same, as fast as they are taken' },
+  storm: {
+    channels: 'storm',
+    what: 'many tokens at once, new or known, beside 200 subscribers of a live channel',
+  },
+};
+
+/** What the others are compared with. */
+export const BASES = {
+  shared: 'uws',
+  own: 'uws',
+  token: 'no token',
+  history: 'no history',
+  'history-own': 'no history',
 };
 
 const BURST = 10;
+/** At twice the pace and 10,000 connections, eight seconds fill all the memory that history has by default. */
+const FILLING = 8;
 /** Nchan writes once per event and connection: at the others' pace it would fall behind further every second. */
 const SLOWED = { nchan: 0.1 };
 
@@ -58,29 +112,34 @@ const SLOWED = { nchan: 0.1 };
  * @param {string} row
  * @param {string} server
  * @param {readonly import('./windows.mjs').Window[]} windows one a round
- * @param {readonly import('./windows.mjs').Window[] | undefined} uws the bare loop's, of the same rounds
+ * @param {readonly import('./windows.mjs').Window[] | undefined} base of the same rounds
  * @returns {Figures}
  */
-export function windowFigures(row, server, windows, uws) {
-  const cost = (window) => window.cpuMicros / window.delivered;
+export function windowFigures(row, server, windows, base) {
+  const count = ({ messages, delivered }) => messages ?? delivered;
+  const cost = (window) => window.cpuMicros / count(window);
   const latenciesMs = windows.flatMap((window) => window.latenciesMs);
   const cpuMicros = median(windows.map(cost));
   return {
     row,
     server,
     cpuMicros,
-    ...(uws && { timesUws: median(windows.map((window, i) => cost(window) / cost(uws[i]))) }),
-    deliveriesPerSecond: median(windows.map((window) => window.delivered / window.seconds)),
+    ...(base && { timesBase: median(windows.map((window, i) => cost(window) / cost(base[i]))) }),
+    deliveriesPerSecond: median(windows.map((window) => count(window) / window.seconds)),
     deliveriesPerCoreSecond: 1e6 / cpuMicros,
     p50Ms: quantile(latenciesMs, 0.5),
     p99Ms: quantile(latenciesMs, 0.99),
+    heapBytes: median(windows.map((window) => window.allocatedBytes / window.delivered)),
     clientBusy: median(windows.map((window) => window.loadCpuMicros / 1e6 / window.seconds)),
     note: trouble(windows),
   };
 }
 
-/** @returns {string} events lost, doubled, connections ended; nothing when all is well */
-function trouble(windows) {
+/**
+ * @param {readonly import('./windows.mjs').Window[]} windows
+ * @returns {string} events lost, doubled, connections ended; nothing when all is well
+ */
+export function trouble(windows) {
   const sum = (of) => windows.reduce((total, window) => total + of(window), 0);
   const missing = sum((window) => window.expected - window.delivered);
   const ended = sum((window) => window.ended);
@@ -93,13 +152,13 @@ function trouble(windows) {
     .join(', ');
 }
 
-/** @param {readonly number[]} costs CPU µs per connection, one a portion @param {readonly number[] | undefined} uws */
-export function connectFigures(row, server, costs, uws) {
+/** @param {readonly number[]} costs CPU µs per connection, one a portion @param {readonly number[] | undefined} base */
+export function connectFigures(row, server, costs, base) {
   return {
     row,
     server,
     cpuMicros: median(costs),
-    ...(uws && { timesUws: median(costs) / median(uws) }),
+    ...(base && { timesBase: median(costs) / median(base) }),
     note: '',
   };
 }

@@ -2,12 +2,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runMemory } from './memory.mjs';
 import { HELP, parseOptions } from './options.mjs';
 import { runPhase } from './phase.mjs';
 import { openFileLimit, stopAll } from './processes.mjs';
-import { ROWS } from './rows.mjs';
+import { runResume } from './resume.mjs';
+import { BASES, ROWS } from './rows.mjs';
 import { SERVERS, startNats } from './servers.mjs';
+import { runStorm } from './storm.mjs';
 import { table, targets } from './table.mjs';
+import { runTail } from './tail.mjs';
 
 const say = (line) => process.stderr.write(process.stderr.isTTY ? `\x1b[2K\r${line}` : `${line}\n`);
 
@@ -25,14 +29,17 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM'])
     process.once(signal, () => end().finally(() => process.exit(1)));
   try {
-    const natsUrl = peers.includes('sidestream') ? await startNats() : '';
+    const natsUrl = peers.includes('sidestream') ? await startNats(join(folder, 'jetstream')) : '';
     const surroundings = { folder, natsUrl, nodeArgs: options.nodeArgs };
     const results = [];
-    for (const channels of ['shared', 'own']) {
+    for (const channels of Object.keys(BASES)) {
       results.push(...(await runPhase(channels, { ...options, peers }, surroundings, say)));
     }
+    for (const run of peers.includes('sidestream') ? [runMemory, runResume, runTail, runStorm] : [])
+      results.push(...(await run(options, surroundings, say)));
     print(options, inOrder(results), skipped);
-    return results.some(({ server, note }) => server === 'sidestream' && note) ? 1 : 0;
+    const isOwn = ({ server }) => server === 'sidestream' || !Object.hasOwn(SERVERS, server);
+    return results.some((figures) => isOwn(figures) && figures.note) ? 1 : 0;
   } finally {
     await end();
   }

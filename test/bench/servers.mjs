@@ -1,17 +1,24 @@
 // The servers under test. Each is started as a process of its own and comes with whoever publishes to it.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { PROBED, probed } from './probed.mjs';
 import { childOf, freePort, listening, procUsage, start, startNode } from './processes.mjs';
+import { MAIN, startSidestream } from './sidestream.mjs';
+import { tokenKeys } from './tokens.mjs';
 
 /**
  * @typedef {object} Server
  * @property {number} port
- * @property {{ shared: string, own: string }} paths of the channel that all share, and of `{n}`'s own
+ * @property {Record<string, string>} paths of the channel that all share, and of `{n}`'s own
  * @property {(ask: string, fields?: object) => Promise<any>} publish see `publisherRequests`
  * @property {() => Promise<number>} cpuMicros since its start
  * @property {() => Promise<number>} residentBytes after garbage collection
+ * @property {() => Promise<void>} [startAllocations] from there on what is taken of the JavaScript heap counts
+ * @property {() => Promise<number>} [stopAllocations] bytes of it
+ * @property {() => Promise<number>} [heldBytes] of JavaScript memory after garbage collection, on the heap and outside it
+ * @property {(name: string) => Promise<number>} [metric] a figure of its own, by name and labels
+ * @property {() => Promise<number>} [connections] that it holds
+ * @property {string} [privateKey] of who signs the tokens that it wants; in PEM
  * @property {() => Promise<void>} stop also ends its publisher
  */
 
@@ -28,17 +35,30 @@ export const SERVERS = {
   },
 };
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-const PROBE = new URL('probe.mjs', import.meta.url).href;
+const withTokens = (surroundings) => startSidestream(surroundings, { name: 'token', keys: tokenKeys() });
+const withoutHistory = (surroundings) => startSidestream(surroundings, { name: 'lean', history: 'size: 0' });
+
+/**
+ * Who is compared where it is not the peers: Sidestream that asks for tokens and Sidestream that does not; that keeps
+ * history, as it does by default, and that does not.
+ * @type {Record<string, Record<string, (surroundings: Surroundings) => Promise<Server>>>}
+ */
+export const VARIANTS = {
+  token: { sidestream: withTokens, 'no token': startSidestream },
+  history: { sidestream: startSidestream, 'no history': withoutHistory },
+  'history-own': { sidestream: startSidestream, 'no history': withoutHistory },
+};
+
 /** Debian's and Ubuntu's place for it. */
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
 const missing = (file, remedy) => (existsSync(file) ? '' : `no ${file}: ${remedy}`);
 
-/** nats-server on a free port; its URL. `npm run bench` finds it or installs it; else it must be on the PATH. */
-export async function startNats() {
+/** nats-server on a free port, with JetStream; its URL. `npm run bench` finds it or installs it; else it must be on the PATH. */
+export async function startNats(folder) {
   const port = await freePort();
-  const server = start(process.env.NATS_SERVER_BIN || 'nats-server', ['-a', '127.0.0.1', '-p', String(port)]);
+  const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder];
+  const server = start(process.env.NATS_SERVER_BIN || 'nats-server', args);
   await listening(port, server);
   return `nats://127.0.0.1:${port}`;
 }
@@ -55,50 +75,6 @@ async function startPeer(script) {
     stop: server.stop,
   };
 }
-
-// V8's room for new objects has from the start the size that it grows to under load: where it grew, or shrank again,
-// between two readings, 10,000 connections would seem to take 2 KiB more or less each.
-const PROBED = ['--expose-gc', '--min-semi-space-size=16', '--import', PROBE];
-
-const probed = (server) => ({
-  cpuMicros: () => server.ask('cpuMicros'),
-  residentBytes: () => server.ask('residentBytes'),
-});
-
-/** @param {Surroundings} surroundings */
-async function startSidestream({ folder, natsUrl, nodeArgs }) {
-  const port = await freePort();
-  const config = join(folder, 'sidestream.yaml');
-  const opsPort = await freePort();
-  writeFileSync(config, sidestreamConfig({ port, opsPort, natsUrl }));
-  const [server, publisher] = [
-    startNode(MAIN, { args: ['serve', '--config', config], nodeArgs: [...PROBED, ...nodeArgs] }),
-    startNode('publish-nats.mjs', { args: [natsUrl] }),
-  ];
-  await Promise.all([listening(port, server), listening(opsPort, server), publisher.ready]);
-  // Before it has reached NATS it would refuse streams.
-  while (!(await fetch(`http://127.0.0.1:${opsPort}/readyz`)).ok) await delay(20);
-  return {
-    ...probed(server),
-    port,
-    paths: { shared: '/events/all', own: '/events/own.{n}' },
-    publish: publisher.ask,
-    stop: () => Promise.all([server.stop(), publisher.stop()]).then(() => {}),
-  };
-}
-
-/** Limits out of the way and no heartbeats: the window holds the events and nothing else. */
-const sidestreamConfig = ({ port, opsPort, natsUrl }) => `\
-http: { listen: 127.0.0.1:${port} }
-ops: { listen: 127.0.0.1:${opsPort}, readyNeedsNats: true }
-nats: { servers: ['${natsUrl}'] }
-sse: { heartbeat: 0s }
-limits: { connections: 20000, connectRate: 100000/s }
-channels:
-  all: { channel: all, subject: bench.all, access: public }
-  own: { channel: 'own.{n}', subject: 'bench.own.{n}', access: public }
-log: { level: warn }
-`;
 
 /** @param {Surroundings} surroundings */
 async function startNchan({ folder }) {

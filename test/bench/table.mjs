@@ -10,14 +10,15 @@ const COLUMNS = [
   { title: 'row', cell: (f) => f.row, left: true },
   { title: 'server', cell: (f) => f.server, left: true },
   { title: 'CPU µs', cell: (f) => optional(f.cpuMicros, (v) => v.toFixed(2)) },
-  { title: '× uws', cell: (f) => optional(f.timesUws, (v) => v.toFixed(2)) },
+  { title: '× base', cell: (f) => optional(f.timesBase, (v) => v.toFixed(2)) },
   { title: 'per second', cell: (f) => optional(f.deliveriesPerSecond, thousands) },
   { title: 'per core', cell: (f) => optional(f.deliveriesPerCoreSecond, thousands) },
   { title: 'p50 ms', cell: (f) => optional(f.p50Ms, (v) => v.toFixed(1)) },
   { title: 'p99 ms', cell: (f) => optional(f.p99Ms, (v) => v.toFixed(1)) },
   { title: 'KiB/conn', cell: (f) => optional(f.bytesPerConnection, kibibytes) },
+  { title: 'heap B', cell: (f) => optional(f.heapBytes, (v) => v.toFixed(1)) },
   { title: 'client', cell: (f) => optional(f.clientBusy, (v) => `${Math.round(v * 100)}%`) },
-  { title: '', cell: (f) => f.note, left: true },
+  { title: '', cell: (f) => [f.note, f.remark].filter(Boolean).join('; '), left: true },
 ];
 
 const optional = (value, format) => (value === undefined || Number.isNaN(value) ? '' : format(value));
@@ -41,11 +42,11 @@ export function table(results) {
 
 /**
  * What Sidestream is held to with 10,000 connections (docs/performance.md). `of` gives the figure of any server among
- * those of its row, or nothing when the run did not measure it.
- * @type {readonly { what: string, row: string, atMost: number, of: (figures: Figures, row: Record<string, Figures>) => number | undefined }[]}
+ * those of its row, or nothing when the run did not measure it; `server`: whose it is, if not Sidestream's own line.
+ * @type {readonly { what: string, row: string, server?: string, atMost: number, of: (figures: Figures, row: Record<string, Figures>) => number | undefined }[]}
  */
 const TARGETS = [
-  { row: 'fanout', what: 'CPU × uws', atMost: 1.15, of: (f) => f.timesUws },
+  { row: 'fanout', what: 'CPU × uws', atMost: 1.15, of: (f) => f.timesBase },
   { row: 'fanout', what: 'CPU × nchan', atMost: 0.7, of: (f, { nchan }) => against(f, nchan) },
   { row: 'fanout', what: 'CPU × node', atMost: 0.6, of: (f, { node }) => against(f, node) },
   { row: 'burst', what: 'CPU × nchan', atMost: 0.1, of: (f, { nchan }) => against(f, nchan) },
@@ -53,7 +54,15 @@ const TARGETS = [
   { row: 'connect', what: 'CPU µs', atMost: 60, of: (f) => f.cpuMicros },
   { row: 'idle', what: 'KiB/conn', atMost: 4, of: (f) => f.bytesPerConnection / 1024 },
   { row: 'idle-own', what: 'KiB/conn', atMost: 12, of: (f) => f.bytesPerConnection / 1024 },
-  { row: 'spread', what: 'CPU × uws', atMost: 2.5, of: (f) => f.timesUws },
+  { row: 'spread', what: 'CPU × uws', atMost: 2.5, of: (f) => f.timesBase },
+  { row: 'connect-token', what: 'CPU µs', atMost: 70, of: (f) => f.cpuMicros },
+  { row: 'fanout-history', what: 'CPU × without', atMost: 1.1, of: (f) => f.timesBase },
+  { row: 'spread-history', what: 'CPU × without', atMost: 1.1, of: (f) => f.timesBase },
+  ...['resume-one', 'resume-many'].flatMap((row) => [
+    { row, server: 'from memory', what: 'reads', atMost: 0, of: (f) => f.reads },
+    { row, server: 'from stream', what: 'reads/channel', atMost: 1, of: (f) => f.reads / f.channels },
+  ]),
+  { row: 'tail-most', what: 'CPU µs', atMost: 10, of: (f) => f.cpuMicros },
 ];
 
 const TARGET_CONNECTIONS = 10_000;
@@ -69,12 +78,12 @@ const against = (figures, peer) => (peer ? figures.cpuMicros / peer.cpuMicros : 
 export function targets(results, connections) {
   if (connections < TARGET_CONNECTIONS)
     return `The targets are for ${thousands(TARGET_CONNECTIONS)} connections.`;
-  const lines = TARGETS.flatMap(({ row, what, atMost, of }) => {
+  const lines = TARGETS.flatMap(({ row, server = 'sidestream', what, atMost, of }) => {
     const figures = Object.fromEntries(results.filter((f) => f.row === row).map((f) => [f.server, f]));
-    const value = (server) => figures[server] && of(figures[server], figures);
-    const own = value('sidestream');
+    const value = (name) => figures[name] && of(figures[name], figures);
+    const own = value(server);
     if (own === undefined || Number.isNaN(own)) return [];
-    const cells = [row.padEnd(10), what.padEnd(12), own.toFixed(2).padStart(6), `≤ ${atMost}`.padEnd(7)];
+    const cells = [row.padEnd(14), what.padEnd(13), own.toFixed(2).padStart(6), `≤ ${atMost}`.padEnd(7)];
     return [
       `  ${cells.join(' ')} ${own <= atMost ? 'met   ' : 'MISSED'} ${optional(value('uws'), (v) => `(uws ${v.toFixed(2)})`)}`,
     ];

@@ -7,9 +7,11 @@
  * @property {number} expected deliveries that should have been
  * @property {number} delivered deliveries that were
  * @property {number} ended connections that the server ended meanwhile
+ * @property {number} [messages] that the server took in, where the cost of these is asked for
  * @property {number} cpuMicros of the server
  * @property {number} loadCpuMicros of the load client
  * @property {number} seconds from the first publication to the last delivery
+ * @property {number} [allocatedBytes] of the server's JavaScript heap, where it was asked for
  * @property {readonly number[]} latenciesMs sampled
  */
 
@@ -21,6 +23,35 @@ export function steady({ server, load }, { perSecond, burst, seconds, connection
   return measure({ server, load }, async () => {
     const turns = await server.publish('steady', { perSecond, burst, seconds });
     return turns * burst * connections;
+  });
+}
+
+/**
+ * The same, and what it takes of the heap. Not asked of every window: the collection that goes before may make what
+ * follows a little dearer.
+ * @param {Party} party @param {Parameters<typeof steady>[1]} plan
+ */
+export async function steadyWeighed(party, plan) {
+  await party.server.startAllocations();
+  const window = await steady(party, plan);
+  return { ...window, allocatedBytes: await party.server.stopAllocations() };
+}
+
+/**
+ * One event at a time, `perSecond`, for as long as `task` takes.
+ * @param {Party} party @param {{ perSecond: number, connections: number, task: () => Promise<void> }} plan
+ */
+export function during({ server, load }, { perSecond, connections, task }) {
+  return measure({ server, load }, async () => {
+    let underWay = true;
+    const over = task().finally(() => {
+      underWay = false;
+    });
+    over.catch(() => {}); // Awaited below, but not before the turn is over.
+    let turns = 0;
+    while (underWay) turns += await server.publish('steady', { perSecond, burst: 1, seconds: 1 / perSecond });
+    await over;
+    return turns * connections;
   });
 }
 
@@ -38,15 +69,24 @@ export function spread({ server, load }, { perSecond, seconds, connections }) {
  * No latencies: they would tell how many bursts are under way.
  * @param {Party} party @param {{ burst: number, seconds: number, connections: number }} plan
  */
-export async function saturated({ server, load }, { burst, seconds, connections }) {
+export function saturated({ server, load }, { burst, seconds, connections }) {
+  const publish = () => server.publish('burst', { burst });
+  return closedLoop({ server, load }, { seconds, step: burst * connections, publish });
+}
+
+/**
+ * The same of whatever `publish` publishes; it has arrived when there are `step` deliveries more.
+ * @param {Party} party @param {{ seconds: number, step: number, publish: () => Promise<void> }} plan
+ */
+export async function closedLoop({ server, load }, { seconds, step, publish }) {
   const window = await measure({ server, load }, async () => {
     const until = performance.now() + seconds * 1000;
     let bursts = 0;
     const publishOne = () => {
       bursts += 1;
-      return server.publish('burst', { burst });
+      return publish();
     };
-    await load.ask('creditEvery', { step: burst * connections });
+    await load.ask('creditEvery', { step });
     const finished = new Promise((resolve, reject) => {
       const silent = setTimeout(resolve, seconds * 1000 + QUIET_MS);
       load.onNotice(() => {
@@ -58,7 +98,7 @@ export async function saturated({ server, load }, { burst, seconds, connections 
     for (let i = 0; i < UNDER_WAY; i++) await publishOne();
     await finished;
     load.onNotice(() => {});
-    return bursts * burst * connections;
+    return bursts * step;
   });
   return { ...window, latenciesMs: [] };
 }
@@ -68,8 +108,11 @@ const UNDER_WAY = 2;
 /** No delivery for so long: what is missing will not come. */
 const QUIET_MS = 3000;
 
-/** @returns {Promise<Window>} */
-async function measure({ server, load }, publish) {
+/**
+ * `publish` says how many deliveries it comes to.
+ * @param {Party} party @param {() => Promise<number>} publish @returns {Promise<Window>}
+ */
+export async function measure({ server, load }, publish) {
   await load.ask('takeLatencies');
   const [before, cpuBefore, loadBefore] = await state(server, load);
   const expected = await publish();

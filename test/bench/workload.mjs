@@ -16,6 +16,17 @@ export function eventData() {
   return process.hrtime.bigint().toString().padStart(TIME_DIGITS, '0') + FILLER;
 }
 
+/** Digits of the number behind the time, where events are numbered. */
+export const NUMBER_DIGITS = 10;
+
+const SHORT_FILLER = FILLER.slice(NUMBER_DIGITS);
+
+/** The same, with a number. */
+export function numberedData(number) {
+  const time = process.hrtime.bigint().toString().padStart(TIME_DIGITS, '0');
+  return time + String(number).padStart(NUMBER_DIGITS, '0') + SHORT_FILLER;
+}
+
 /** SSE frames as the peers write them; as long as Sidestream's, give or take a few bytes. */
 export function frames(first, count) {
   let text = '';
@@ -71,5 +82,8 @@ export function publisherRequests(send) {
     burst: ({ burst }) => shared(burst),
     spread: ({ perSecond, seconds, connections }) =>
       pace({ perSecond, seconds, emit: (n) => send.own(n, connections) }),
+    spreadBurst({ count, connections }) {
+      for (let n = 0; n < count; n++) send.own(n, connections);
+    },
   };
 }

@@ -11,15 +11,17 @@ export interface EntryFields {
 }
 
 export function makeEntry(log: Log, { offset, timeMs = 0, ttlMs, key, bytes = 10 }: EntryFields): Entry {
-  const frame = {
+  return {
     sequence: offset,
     bytes: Buffer.alloc(bytes),
     idLength: 0,
     log,
     offset,
     isNotice: false,
+    timeMs,
+    expiresMs: ttlMs === undefined ? undefined : timeMs + ttlMs,
+    key,
   };
-  return { frame, timeMs, expiresMs: ttlMs === undefined ? Infinity : timeMs + ttlMs, key };
 }
 
 /** What an entry whose frame has so many bytes is counted as. */
@@ -50,4 +52,4 @@ export function makeHistory({ size = 100, ageMs = 60_000, bytes = 1_000_000, flo
   return { log, budget, shelf, history: new History(log, 'a', shelf, { size, ageMs, bytes }) };
 }
 
-export const offsetsOf = (entries: readonly Entry[]) => entries.map(({ frame }) => frame.offset);
+export const offsetsOf = (entries: readonly Entry[]) => entries.map(({ offset }) => offset);

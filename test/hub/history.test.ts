@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Entry, entryBytes, History } from '../../src/hub/history.ts';
+import { type Entry, entryBytes, History, hasEnded } from '../../src/hub/history.ts';
 import { countedBytes, makeEntry, makeHistory, offsetsOf } from './entries.ts';
 
 const step = fc.oneof(
@@ -87,7 +87,7 @@ class Story {
     // What had ended by itself is no loss; whatever else went is said, and nothing more than that.
     const lost = before
       .slice(0, before.length - kept.length)
-      .filter((entry) => entry.expiresMs > this.#nowMs);
+      .filter((entry) => !hasEnded(entry, this.#nowMs));
     this.#through = Math.max(this.#through, ...offsetsOf(lost));
     expect(history.evictedThrough).toBe(this.#through);
   }
@@ -198,6 +198,15 @@ describe('a history', () => {
     history.retire();
     expect([log.histories.size, log.floor, log.floorMs, shelf.first]).toEqual([0, 6, 60, undefined]);
     expect(new History(log, 'a', shelf, { size: 1, ageMs: 1, bytes: 1 }).evictedThrough).toBe(6);
+  });
+
+  it('says nothing of the log any more once it was given up', () => {
+    const { history, log } = makeHistory();
+    history.breaks(7, 'too-old', 70);
+    log.begin('f', 0, 0);
+    history.breaks(7, 'too-old', 70);
+    history.release(0);
+    expect([log.floor, log.floorMs]).toEqual([0, 0]);
   });
 
   it('never lowers what the log says of its beginning', () => {

@@ -167,5 +167,5 @@ it('gives every client everything once and in order, or says that it cannot, wha
     { numRuns: 600 },
   );
   // The property says something only where everything came up often.
-  expect(Math.min(...Object.values(tally)), JSON.stringify(tally)).toBeGreaterThan(50);
+  expect(Math.min(...Object.values(tally)), JSON.stringify(tally)).toBeGreaterThan(20);
 }, 120_000);

@@ -24,7 +24,7 @@ function setUp() {
   const logs = [new Log('e'), new Log('f'), new Log()] as const;
   const encoder = new Encoder(new ManualClock());
   const frame = (log: Log, offset: number, data = `${offset}`) =>
-    encoder.entry(log, { event: undefined, data }, offset).frame;
+    encoder.entry(log, { event: undefined, data }, offset);
   return { logs, frame, set: new LogSet(logs) };
 }
 
@@ -43,11 +43,11 @@ describe('a frame for who reads several logs', () => {
     expect(read(bytesOf(frames)).events.map(({ id }) => id)).toEqual(['e.5', 'f.8', 'f.8', 'e.6']);
   });
 
-  it('moves the cursor on with the last event of a message only', () => {
+  it('brings a cursor with the last event of a message only: before a log that began anew there is none', () => {
     const { logs, frame, set } = setUp();
     const [e] = logs;
     const recasts = recast([frame(e, 5, 'x'), frame(e, 5, 'y'), frame(e, 6)], set, () => 4);
-    expect(read(bytesOf(recasts)).events.map(({ id }) => id)).toEqual(['e.4_f.4', 'e.5_f.4', 'e.6_f.4']);
+    expect(read(bytesOf(recasts)).events.map(({ id }) => id)).toEqual(['', 'e.5_f.4', 'e.6_f.4']);
   });
 
   it('never moves it back', () => {

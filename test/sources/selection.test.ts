@@ -87,5 +87,7 @@ describe('what is selected', () => {
     selection.show(message(5, 1, { 'KV-Operation': 'DEL' }));
     selection.show(message(6, 1, { 'Nats-Marker-Reason': 'MaxAge' }));
     expect(offsets(selection)).toEqual([4]);
+    // Who returns from before a deletion must be told of it, and is not by this.
+    expect(selection.after).toBe(6);
   });
 });
