@@ -9,6 +9,7 @@ import { exampleYaml } from './config/example.ts';
 import { jsonSchema } from './config/json-schema.ts';
 import { ConfigError, formatNotices, formatProblems, loadConfig, readConfig } from './config/load.ts';
 import { referenceMarkdown } from './config/reference.ts';
+import { closest } from './config/spelling.ts';
 import { parseDuration } from './config/units.ts';
 import { SidestreamError } from './errors.ts';
 import { createLog, type Logger } from './log.ts';
@@ -27,7 +28,8 @@ Usage:
       --markdown                       print docs/configuration.md instead
   sidestream token [--config FILE]     sign a token for trying out, with the config's own key
       --sub NAME                       the user
-      --claim NAME=VALUE               any other claim, JSON or text; may be given again
+      --claim NAME=VALUE               any other claim, JSON or text; may be given again:
+                                         --claim plan=pro --claim 'channels=["chat-*","news"]'
       --ttl DURATION                   until it expires (default: 1h; of a ticket, as long as it may be good)
       --ticket                         a one-time ticket, of the first issuer that gives them
       --issuer URL                     whose, where auth.jwt has several (default: the first)
@@ -119,25 +121,35 @@ function logged(log: Logger, error: unknown): unknown {
   return error;
 }
 
-function readArguments(argv: string[]) {
+const OPTIONS = {
+  config: { type: 'string', short: 'c', default: './config.yaml' },
+  help: { type: 'boolean', short: 'h', default: false },
+  version: { type: 'boolean', default: false },
+  example: { type: 'boolean', default: false },
+  markdown: { type: 'boolean', default: false },
+  sub: { type: 'string' },
+  claim: { type: 'string', multiple: true, default: [] as string[] },
+  ttl: { type: 'string' },
+  ticket: { type: 'boolean', default: false },
+  issuer: { type: 'string' },
+  key: { type: 'string' },
+} as const;
+
+/** Node's own complaint advises to write `--` before it, which is never what was meant. */
+function refuseUnknownOptions(args: string[]): void {
+  const { tokens } = parseArgs({ args, options: OPTIONS, strict: false, tokens: true });
+  for (const token of tokens) {
+    if (token.kind !== 'option' || Object.hasOwn(OPTIONS, token.name)) continue;
+    const meant = closest(token.name, Object.keys(OPTIONS));
+    const hint = meant === undefined ? '' : `; did you mean --${meant}?`;
+    throw new UsageError(`unknown option ${token.rawName}${hint}`);
+  }
+}
+
+function readArguments(args: string[]) {
   try {
-    const { values, positionals } = parseArgs({
-      args: argv,
-      allowPositionals: true,
-      options: {
-        config: { type: 'string', short: 'c', default: './config.yaml' },
-        help: { type: 'boolean', short: 'h', default: false },
-        version: { type: 'boolean', default: false },
-        example: { type: 'boolean', default: false },
-        markdown: { type: 'boolean', default: false },
-        sub: { type: 'string' },
-        claim: { type: 'string', multiple: true, default: [] },
-        ttl: { type: 'string' },
-        ticket: { type: 'boolean', default: false },
-        issuer: { type: 'string' },
-        key: { type: 'string' },
-      },
-    });
+    refuseUnknownOptions(args);
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: OPTIONS });
     const [command = 'serve', ...rest] = positionals;
     if (rest[0] !== undefined) {
       const hint = /\.ya?ml$/.test(rest[0]) ? `; did you mean --config ${rest[0]}?` : '';

@@ -14,8 +14,10 @@ export type CloseReason = keyof typeof CLOSE_REASONS;
 /** Why publications were missed: `reason` of `sidestream.gap`. */
 export const GAP_REASONS = {
   disconnected: 'The connection to NATS was lost and is back; what was published meanwhile is gone.',
-  unavailable: 'NATS does not permit the subject; the bridge keeps trying.',
-  available: 'The subject is permitted again; what was published meanwhile is gone.',
+  unavailable:
+    'NATS does not permit it, the stream or bucket does not exist, or there is no JetStream; the bridge keeps trying.',
+  available:
+    'What was unavailable can be had: a stream or bucket is read on from where it was; on a core route what was published meanwhile is gone.',
   error: 'A message could not be mapped and was dropped; the log has why.',
   'too-large': 'A message over `limits.event` was dropped.',
   evicted: 'What came after the cursor is no longer in memory, and was kept nowhere else.',
@@ -39,13 +41,15 @@ export const REFUSAL_CODES = {
   DRAINING: 'This instance is shutting down.',
   NATS_NOT_READY: 'NATS was not reached yet, or what it keeps of revocations was not read yet.',
   AUTH_UNAVAILABLE: 'Whoever can check the token, or the right to a channel, does not answer.',
-  AUTH_RATE: 'Too many bad tokens came from this address.',
+  AUTH_RATE:
+    'Too many bad tokens came from this address, or too many requests at a time that have to be checked.',
   TOKEN_MISSING: 'A channel that was asked for needs a token.',
   TOKEN_INVALID: 'The token is malformed, not signed by a known key, or not meant for this place or time.',
   TOKEN_EXPIRED: 'The token has expired.',
   TOKEN_REVOKED: 'The token was revoked.',
   TOKEN_USED: 'The one-time ticket has opened a stream already.',
-  CHANNEL_FORBIDDEN: 'The token does not give the right to a channel that was asked for.',
+  CHANNEL_FORBIDDEN:
+    'Whoever asks, with this token or without one, may not read a channel that was asked for.',
   CHANNEL_MALFORMED:
     'A channel name is empty, too long or holds other characters than `A-Z a-z 0-9 _ . : ~ -`.',
   CHANNEL_UNKNOWN: 'No route serves a channel that was asked for.',

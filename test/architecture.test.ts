@@ -17,6 +17,7 @@ const WITHIN_LAYER: Readonly<Record<string, string>> = {
   'routing → config/schema.ts': 'a route is compiled from its part of the config; the type alone',
   'config → routing/template.ts': 'the config is checked with the parser that will read it',
   'config → routing/event.ts': 'the same',
+  'config → protocol/cursor.ts': 'the config is checked against how many logs a cursor holds',
   'http → auth/authenticator.ts': 'whom to ask who may listen; the type alone',
   'http → auth/identity.ts': 'who a stream is for; the type alone',
   'control → auth/identity.ts': 'whom a command is about; the type alone',

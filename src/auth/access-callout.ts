@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AuthConfig } from '../config/schema.ts';
+import { Throttle } from '../log.ts';
 import { Failed, malformed } from './answer.ts';
 import { type CalloutDeps, type CalloutLimits, put } from './callout.ts';
 import type { Identity, TokenRequest } from './identity.ts';
@@ -23,6 +24,9 @@ export interface SubscribeQuestion {
 /** `unavailable` says nothing about the channel: the request is refused as overload. */
 export type Access = 'allow' | 'deny' | 'unavailable';
 
+/** That a question cannot be written down is logged at most this often. */
+const COMPLAINT_INTERVAL_MS = 10_000;
+
 interface Answer {
   readonly access: Exclude<Access, 'unavailable'>;
 }
@@ -35,6 +39,7 @@ export class AccessCallouts {
   readonly #deps: CalloutDeps;
   readonly #services = new Map<string, Service<Answer>>();
   readonly #known: Answers | undefined;
+  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
 
   constructor(options: AccessCalloutOptions, deps: CalloutDeps) {
     this.#options = options;
@@ -58,7 +63,8 @@ export class AccessCallouts {
     const claims = identity?.claims ?? null;
     const question: SubscribeQuestion = { version: 1, kind: 'subscribe', channel, claims, address };
     // The question is its own key: whatever the answer may depend on is in it.
-    const text = JSON.stringify(question);
+    const text = this.#write(question);
+    if (text === undefined) return 'deny';
     const key = this.#known === undefined ? '' : hash(subject, text);
     const known = this.#known?.get(key);
     if (known !== undefined) return known;
@@ -69,6 +75,22 @@ export class AccessCallouts {
     if (answer instanceof Failed) return 'unavailable';
     this.#known?.keep(key, answer.access);
     return answer.access;
+  }
+
+  #write(question: SubscribeQuestion): string | undefined {
+    try {
+      return JSON.stringify(question);
+    } catch {
+      // RangeError: claims nested too deeply for JSON.stringify, though not for JSON.parse.
+      const { clock, log } = this.#deps;
+      const heldBack = this.#throttle.pass('unwritable', clock.now());
+      if (heldBack !== undefined)
+        log.warn(
+          { heldBack },
+          'claims are nested too deeply to ask an access callout; they are allowed nothing',
+        );
+      return undefined;
+    }
   }
 
   #serviceOf(subject: string): Service<Answer> {

@@ -46,10 +46,8 @@ function holds(
       return Object.entries(rule.where).every(
         ([name, claim]) => params[name] !== undefined && params[name] === safeClaim(claims, claim),
       );
-    case 'claim': {
-      const patterns = claimAt(claims, rule.claim);
-      return Array.isArray(patterns) && patterns.some((pattern) => matches(pattern, channel));
-    }
+    case 'claim':
+      return lists(claimAt(claims, rule.claim), channel);
   }
 }
 
@@ -73,28 +71,46 @@ export function claimAt(claims: Readonly<Record<string, unknown>>, path: string)
   return value;
 }
 
+/** Longest list that is looked at; a longer one holds nothing. */
+const MAX_PATTERNS = 1000;
 /** Longest pattern that is looked at, in characters; no channel's name is longer. */
 const MAX_PATTERN_LENGTH = 256;
+/** Most `*` in a pattern that is looked at. */
+const MAX_STARS = 16;
+
+/** Bounded in all it may cost: an issuer signs what its users choose, perhaps, and every request is held against it. */
+function lists(patterns: unknown, channel: string): boolean {
+  if (!Array.isArray(patterns) || patterns.length > MAX_PATTERNS) return false;
+  return patterns.some((pattern) => typeof pattern === 'string' && matches(pattern, channel));
+}
+
+/** `*` in a pattern stands for characters other than a dot, at least one; everything else for itself. */
+function matches(pattern: string, channel: string): boolean {
+  if (pattern.length > MAX_PATTERN_LENGTH) return false;
+  if (!pattern.includes('*')) return pattern === channel;
+  if (pattern.split('*').length > MAX_STARS + 1) return false;
+  // No `*` reaches over a dot, so that each token is matched by itself.
+  const tokens = channel.split('.');
+  const parts = pattern.split('.');
+  return (
+    parts.length === tokens.length && parts.every((part, index) => matchesToken(part, tokens[index] ?? ''))
+  );
+}
 
 /**
- * `*` in a pattern stands for characters other than a dot, at least one; everything else for itself. All ways are
- * followed at once and not by a RegExp: a claim like `*a*a*a*a*b` must not cost exponential time.
+ * Looks for each piece between two `*` where it first occurs: if the rest does not follow from there, it does from nowhere.
+ * Not a RegExp, which would go back and try the others: `*a*a*a*b` must not cost exponential time.
  */
-function matches(pattern: unknown, channel: string): boolean {
-  if (typeof pattern !== 'string' || pattern.length > MAX_PATTERN_LENGTH) return false;
-  if (!pattern.includes('*')) return pattern === channel;
-  // reached[i]: what was read of the channel can be what the pattern's first i characters stand for.
-  const reached = new Uint8Array(pattern.length + 1);
-  reached[0] = 1;
-  for (const character of channel) {
-    // Backwards, so that what is left of `end` is still of the character before.
-    for (let end = pattern.length; end > 0; end -= 1) {
-      const before = reached[end - 1] ?? 0;
-      const piece = pattern[end - 1];
-      if (piece === '*') reached[end] = character === '.' ? 0 : before | (reached[end] ?? 0);
-      else reached[end] = piece === character ? before : 0;
-    }
-    reached[0] = 0;
+function matchesToken(part: string, token: string): boolean {
+  const [first = '', ...pieces] = part.split('*');
+  const last = pieces.pop();
+  if (last === undefined) return part === token;
+  if (!token.startsWith(first) || !token.endsWith(last)) return false;
+  let end = first.length;
+  for (const piece of pieces) {
+    const start = token.indexOf(piece, end + 1);
+    if (start === -1) return false;
+    end = start + piece.length;
   }
-  return reached[pattern.length] === 1;
+  return end + 1 <= token.length - last.length;
 }

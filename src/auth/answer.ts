@@ -1,4 +1,4 @@
-import { toIdentity, type Verification } from './identity.ts';
+import { namelessClaim, toIdentity, type Verification } from './identity.ts';
 
 /** Why a service that was asked gave no answer that can be used; each is counted. */
 export const FAULTS = {
@@ -48,26 +48,27 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** A NumericDate (RFC 7519 2) from here on, in seconds, is the year 33658, or else milliseconds of our own time. */
 const MAX_SECONDS = 1e12;
+/** How far the service's clock may be ahead of ours, for `nbf`. */
+const CLOCK_TOLERANCE_MS = 5000;
 
 /**
  * Takes the claims that a service vouches for. A registered claim of the wrong type makes the whole answer unusable: an
- * `exp` that cannot be read would otherwise be a token that never expires. `null` is as good as absent. `nbf` is the
- * service's own business: it was asked just now, and its clock decides.
+ * `exp` that cannot be read would otherwise be a token that never expires. `null` is as good as absent.
  */
 export function readClaims(claims: unknown, wallMs: number): Verification | Failed {
   if (!isRecord(claims)) return malformed('`claims` is not an object');
-  for (const name of ['sub', 'jti']) {
-    if (claims[name] != null && typeof claims[name] !== 'string')
-      return malformed(`\`${name}\` is not a string`);
-  }
-  for (const name of ['exp', 'iat']) {
+  const nameless = namelessClaim(claims);
+  if (nameless !== undefined) return malformed(`\`${nameless}\` is not a string`);
+  for (const name of ['exp', 'iat', 'nbf']) {
     if (claims[name] != null && !isNumericDate(claims[name]))
       return malformed(`\`${name}\` is not in seconds`);
   }
   const identity = toIdentity(claims);
-  const { expiresAtMs } = identity;
-  if (expiresAtMs === undefined || expiresAtMs > wallMs) return identity;
-  return { rejected: 'expired', detail: '`exp` is over' };
+  const { expiresAtMs = Number.POSITIVE_INFINITY } = identity;
+  if (expiresAtMs <= wallMs) return { rejected: 'expired', detail: '`exp` is over', wasGood: true };
+  if (typeof claims.nbf === 'number' && claims.nbf * 1000 > wallMs + CLOCK_TOLERANCE_MS)
+    return { rejected: 'not-yet-valid', detail: '`nbf` lies in the future' };
+  return identity;
 }
 
 function isNumericDate(value: unknown): boolean {

@@ -1,7 +1,16 @@
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Route, Router } from '../routing/router.ts';
 import { decideAccess, safeClaim } from './access.ts';
-import type { Identity, Ticket, TokenFault, TokenRequest, Verification, Verifier } from './identity.ts';
+import type {
+  Identity,
+  Rejected,
+  Ticket,
+  TokenFault,
+  TokenRequest,
+  Verification,
+  Verifier,
+} from './identity.ts';
+import { Pending } from './pending.ts';
 import type { Revocations } from './revocations.ts';
 import type { Redemption } from './used-tickets.ts';
 
@@ -31,6 +40,8 @@ export interface AuthenticatorOptions {
 export interface Petition {
   readonly token: string | undefined;
   readonly request: TokenRequest;
+  /** Whom the request counts against: an address, or an IPv6 network. */
+  readonly client: string;
   readonly destinations: readonly Destination[];
   /** Whether a token that is not known yet may be checked for this caller now. */
   mayVerify(): boolean;
@@ -53,7 +64,7 @@ export interface Permit {
 }
 
 export interface Denial extends Objection {
-  /** Whether the token itself was found bad: such callers are slowed down. */
+  /** Whether the token was checked for this request and found bad: such callers are slowed down. Others cost no check, or are honest. */
   readonly badToken: boolean;
 }
 
@@ -72,8 +83,18 @@ const FAULTS: Readonly<Record<TokenFault, RefusalCode>> = {
   unavailable: 'AUTH_UNAVAILABLE',
 };
 
+/**
+ * Requests of one client that are under way at a time; what comes beyond is told to come back. Far fewer of those that a
+ * service is asked about: it takes 64 by default. A signature takes a moment, but may have to wait for an issuer's keys.
+ */
+const MAX_PENDING = { signed: 512, asked: 64 } as const;
+
 /** Three parts with dots between, as every JWS in compact form has (RFC 7515 7.1). */
 const LOOKS_LIKE_JWT = /^[^.]+\.[^.]+\.[^.]*$/;
+
+const TOO_MANY: Denial = { refused: 'AUTH_RATE', badToken: false };
+// No sign of an attack: it was good, and a page that was left open brings it again and again.
+const REVOKED: Denial = { refused: 'TOKEN_REVOKED', badToken: false };
 
 /**
  * Says who the caller is and whether they may have the channels asked for. Where everything is known (no token, or one
@@ -82,6 +103,8 @@ const LOOKS_LIKE_JWT = /^[^.]+\.[^.]+\.[^.]*$/;
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #automatic: readonly Route[];
+  readonly #signed = new Pending(MAX_PENDING.signed);
+  readonly #asked = new Pending(MAX_PENDING.asked);
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
@@ -106,13 +129,21 @@ export class Authenticator {
   }
 
   #decide(petition: Petition): Permit | Denial | Promise<Permit | Denial> {
-    const { token, request } = petition;
+    const { token, request, client } = petition;
     const verifier = token === undefined ? undefined : this.#verifierOf(token);
     if (token === undefined || verifier === undefined) return this.#authorise(undefined, petition);
     const known = verifier.peek(token);
     if (known !== undefined) return this.#judge(known, petition);
-    if (!petition.mayVerify()) return { refused: 'AUTH_RATE', badToken: false };
-    return verifier.verify(token, request).then((verification) => this.#judge(verification, petition));
+    if (!petition.mayVerify()) return TOO_MANY;
+    const pending = verifier === this.#options.jwt ? this.#signed : this.#asked;
+    const found = pending.run(client, () => verifier.verify(token, request));
+    return (
+      found?.then((verification) =>
+        isGuess(verification)
+          ? { ...rejection(verification), badToken: true }
+          : this.#judge(verification, petition),
+      ) ?? TOO_MANY
+    );
   }
 
   #verifierOf(token: string): KnowingVerifier | undefined {
@@ -121,12 +152,8 @@ export class Authenticator {
   }
 
   #judge(verification: Verification, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
-    if ('rejected' in verification) {
-      const { rejected, detail, wasGood = false } = verification;
-      return { refused: FAULTS[rejected], detail, badToken: rejected !== 'unavailable' && !wasGood };
-    }
-    if (this.#options.revocations.isRevoked(verification))
-      return { refused: 'TOKEN_REVOKED', badToken: true };
+    if ('rejected' in verification) return rejection(verification);
+    if (this.#options.revocations.isRevoked(verification)) return REVOKED;
     return this.#authorise(verification, petition);
   }
 
@@ -140,7 +167,8 @@ export class Authenticator {
       if (decision !== 'allow') questions.push({ subject: decision.ask, channel });
     }
     const permit = { identity, destinations: this.#withAutomatic(identity, petition.destinations) };
-    return questions.length === 0 ? permit : this.#ask(questions, permit, petition.request);
+    if (questions.length === 0) return permit;
+    return this.#asked.run(petition.client, () => this.#ask(questions, permit, petition.request)) ?? TOO_MANY;
   }
 
   async #ask(
@@ -163,8 +191,7 @@ export class Authenticator {
       return { refused: 'AUTH_UNAVAILABLE', channel: silent.channel, badToken: false };
     // Revoked while the answers were awaited: the stream was not open yet, so the revocation did not end it.
     const { identity } = permit;
-    if (identity !== undefined && this.#options.revocations.isRevoked(identity))
-      return { refused: 'TOKEN_REVOKED', badToken: true };
+    if (identity !== undefined && this.#options.revocations.isRevoked(identity)) return REVOKED;
     return permit;
   }
 
@@ -180,9 +207,7 @@ export class Authenticator {
     return this.#options.redeem(outcome.identity.ticket).then((redemption) => {
       // A browser that lost its connection brings its ticket again: that is no sign of an attack.
       if (redemption !== 'first') return { refused: REFUSED_TICKETS[redemption], badToken: false };
-      return this.#options.revocations.isRevoked(identity)
-        ? { refused: 'TOKEN_REVOKED', badToken: true }
-        : outcome;
+      return this.#options.revocations.isRevoked(identity) ? REVOKED : outcome;
     });
   }
 
@@ -213,4 +238,14 @@ export class Authenticator {
     if (destination?.route !== route) return undefined;
     return decideAccess(route.config.access, identity, destination) === 'allow' ? destination : undefined;
   }
+}
+
+function rejection({ rejected, detail }: Rejected): Denial {
+  return { refused: FAULTS[rejected], detail, badToken: false };
+}
+
+/** Whether who brings it may be trying out tokens. */
+function isGuess(verification: Verification): verification is Rejected {
+  if (!('rejected' in verification)) return false;
+  return verification.rejected !== 'unavailable' && verification.wasGood !== true;
 }

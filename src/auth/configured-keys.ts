@@ -8,6 +8,7 @@ import {
   keyFromJwk,
   keyFromPem,
   keyFromSecret,
+  replaceKeys,
   type Unusable,
   type VerificationKey,
 } from './keys.ts';
@@ -101,7 +102,7 @@ export class ConfiguredKeys {
       }
       // The fingerprint is of before: what changes while it is read is seen next time.
       this.#fingerprint = await fingerprint(file);
-      this.#keys = this.#read(decode(await readFile(file)));
+      this.#keys = replaceKeys(this.#keys, this.#read(decode(await readFile(file))));
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       throw invalid(`${this.#place} ${problem}`, error);

@@ -12,6 +12,13 @@ export interface Identity {
   readonly tokenId: string | undefined;
   /** Present where the token opens one stream only; `expiresAtMs` is then when that stream ends. */
   readonly ticket?: Ticket;
+  /** What vouches for it, where that can be taken back. */
+  readonly voucher?: Voucher;
+}
+
+/** The one thing in an identity that changes: it comes true when the key that signed the token is withdrawn. */
+export interface Voucher {
+  readonly isWithdrawn: boolean;
 }
 
 /** What makes a token good for one stream. */
@@ -32,7 +39,7 @@ export interface Rejected {
   readonly rejected: TokenFault;
   /** For the log at debug level: what exactly; never the token or a part of it. */
   readonly detail: string;
-  /** It was good once, and clients bring it again by their nature: who does is not slowed down for it. */
+  /** It was good once by all but its age, and clients bring it again by their nature: who does is not slowed down for it. */
   readonly wasGood?: true;
 }
 
@@ -61,6 +68,14 @@ export function toIdentity(claims: Readonly<Record<string, unknown>>): Identity 
     issuedAtMs: milliseconds(claims.iat),
     tokenId: text(claims.jti),
   };
+}
+
+/**
+ * Names the claim that tells tokens or users apart and is no text. Such a token is not taken: `access` could read a user
+ * from a number, whom no revocation and no limit would ever name. `null` is as good as absent.
+ */
+export function namelessClaim(claims: Readonly<Record<string, unknown>>): string | undefined {
+  return ['sub', 'jti'].find((name) => claims[name] != null && typeof claims[name] !== 'string');
 }
 
 function text(value: unknown): string | undefined {

@@ -9,6 +9,10 @@ export interface IntrospectionOptions extends ServiceOptions {
   /** What we authenticate as; absent: not at all, for an endpoint that knows us by the network or a client certificate. */
   readonly clientId?: string | undefined;
   readonly clientSecret?: string | undefined;
+  /** `aud` must name one of them. Absent or empty: not checked. */
+  readonly audience?: readonly string[];
+  /** `iss`, exactly. Absent: not checked. */
+  readonly issuer?: string;
   /** Largest answer, in bytes. */
   readonly maxBytes: number;
 }
@@ -31,18 +35,36 @@ export function createIntrospectionVerifier(
     if (response.status !== 200) return new Failed('status', `status ${response.status}`);
     const answer = await readAtMost(response, options.maxBytes);
     if (answer === undefined) return new Failed('too-large', `more than ${options.maxBytes} bytes`);
-    return judge(answer, deps.clock.wall());
+    return judge(answer, options, deps.clock.wall());
   });
 }
 
 // RFC 7662 2.2: `active` is all that is required, and only the boolean counts; all else is optional.
-function judge(bytes: Uint8Array, wallMs: number): Verification | Failed {
+function judge(
+  bytes: Uint8Array,
+  options: Pick<IntrospectionOptions, 'audience' | 'issuer'>,
+  wallMs: number,
+): Verification | Failed {
   const answer = readObject(bytes);
   if (answer instanceof Failed) return answer;
   const { active, ...claims } = answer;
-  if (active === true) return readClaims(claims, wallMs);
+  if (active === true) {
+    const stranger = strangerTo(options, claims);
+    return stranger === undefined ? readClaims(claims, wallMs) : { rejected: 'invalid', detail: stranger };
+  }
   if (active === false) return { rejected: 'invalid', detail: 'the authorisation server calls it inactive' };
   return malformed('`active` is neither true nor false');
+}
+
+/** Says why a token is not meant for us, or not by the issuer we trust: an authorisation server has other clients too. */
+function strangerTo(
+  { audience = [], issuer }: Pick<IntrospectionOptions, 'audience' | 'issuer'>,
+  { aud, iss }: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+  if (audience.length > 0 && !audience.some((name) => named.includes(name)))
+    return '`aud` names none of the audiences that are configured';
+  return issuer === undefined || iss === issuer ? undefined : '`iss` is not the issuer that is configured';
 }
 
 function endpoint(text: string): URL {

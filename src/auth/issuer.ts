@@ -60,8 +60,12 @@ export class Issuer {
     void this.#remote?.renew();
   }
 
-  /** Reads the files that changed. Never rejects. */
+  /**
+   * Reads the files that changed, and begins to fetch remote keys that are old: where only known tokens come, nobody else
+   * would notice that a key was withdrawn. Never rejects.
+   */
   async reload(): Promise<void> {
+    this.#remote?.current();
     for (const configured of this.#configured) await configured.reload();
   }
 

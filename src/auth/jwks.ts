@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import { invalid } from './configured-keys.ts';
 import { download } from './download.ts';
 import { parseKeySet } from './key-set.ts';
-import type { VerificationKey } from './keys.ts';
+import { replaceKeys, type VerificationKey } from './keys.ts';
 
 export interface JwksOptions {
   /** For one fetch, from the look-up of the host to the last byte. */
@@ -124,7 +124,7 @@ export class RemoteKeys {
     const { keys, skipped } = parseKeySet(json, { algorithms, secrets: 'refused' });
     // An issuer who has withdrawn every key is believed: no token gets in. It counts as a failure all the same, so that
     // tokens are refused as overload and come back, should the empty set be an accident.
-    this.#keys = keys;
+    this.#keys = replaceKeys(this.#keys, keys);
     const news = skipped.filter((line) => !this.#skipped.includes(line));
     this.#skipped = skipped;
     if (news.length > 0) log.info({ url: this.#name, skipped: news }, 'skipped keys of the key set');

@@ -9,7 +9,15 @@ import {
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { invalid } from './configured-keys.ts';
-import { type Rejected, type TokenFault, toIdentity, type Verification, type Verifier } from './identity.ts';
+import {
+  type Identity,
+  namelessClaim,
+  type Rejected,
+  type TokenFault,
+  toIdentity,
+  type Verification,
+  type Verifier,
+} from './identity.ts';
 import { Issuer, type JwtIssuerOptions, type KeyHint } from './issuer.ts';
 import type { JwksCounters } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
@@ -135,29 +143,35 @@ export class JwtVerifier implements Verifier, JwksCounters {
     token: string,
     keys: readonly VerificationKey[],
   ): Promise<Verification | undefined> {
-    for (const { key, algorithms } of keys) {
+    for (const { key, algorithms, voucher } of keys) {
       try {
         const { payload } = await this.#checks.run(() => {
           // The key's own algorithms, not the issuer's: the last word against serving another kind of key.
           const options = { ...claimsOf(issuer.options, this.#clock.wall()), algorithms: [...algorithms] };
           return jwtVerify(token, key, options);
         });
-        return this.#judge(payload, issuer.options);
+        const verification = this.#judge(payload, issuer.options);
+        return 'rejected' in verification ? verification : { ...verification, voucher };
       } catch (error) {
-        if (!(error instanceof errors.JWSSignatureVerificationFailed)) return faultOf(error, issuer.options);
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) return faultOf(error);
       }
     }
     return undefined;
   }
 
   /** What jose leaves unchecked. */
-  #judge(claims: JWTPayload, { clockToleranceMs, ticket }: JwtIssuerOptions): Verification {
+  #judge(claims: JWTPayload, options: JwtIssuerOptions): Verification {
+    const { clockToleranceMs, ticket } = options;
     // 1e999 is JSON, and Infinity once parsed: a token that never expires.
     if (!(claims.exp !== undefined && claims.exp <= LAST_DATE_S))
       return rejected('invalid', 'exp is not a date');
     if (claims.iat !== undefined && claims.iat * 1000 > this.#clock.wall() + clockToleranceMs)
       return rejected('not-yet-valid', 'iat lies in the future');
-    return ticket === undefined ? toIdentity(claims) : toTicket(claims, { ...ticket, clockToleranceMs });
+    const nameless = namelessClaim(claims);
+    if (nameless !== undefined) return rejected('invalid', `${nameless} is not a text`);
+    return ticket === undefined
+      ? aged(toIdentity(claims), options)
+      : toTicket(claims, { ...ticket, clockToleranceMs });
   }
 
   async #reload(): Promise<void> {
@@ -196,13 +210,18 @@ function claimsOf(options: JwtIssuerOptions, wallMs: number): JWTVerifyOptions {
   };
 }
 
+/** The same, good until it is as old as the issuer's tokens may get; an open stream then ends as at `exp`. */
+function aged(identity: Identity, { maxTokenAgeMs }: JwtIssuerOptions): Identity {
+  const { issuedAtMs, expiresAtMs = Number.POSITIVE_INFINITY } = identity;
+  if (maxTokenAgeMs === 0 || issuedAtMs === undefined) return identity;
+  return { ...identity, expiresAtMs: Math.min(expiresAtMs, issuedAtMs + maxTokenAgeMs) };
+}
+
 /** What an error of jose's means. Its text is not passed on: it quotes the token. */
-function faultOf(error: unknown, { ticket }: JwtIssuerOptions): Rejected {
-  if (error instanceof errors.JWTExpired) {
-    const fault = rejected('expired', `${error.claim} is too long ago`);
-    // Its signature is good. A native EventSource that lost its connection brings its old URL again.
-    return ticket === undefined ? fault : { ...fault, wasGood: true };
-  }
+function faultOf(error: unknown): Rejected {
+  // Its signature is good. A page that was left open brings its old token for ever, and EventSource its old URL.
+  if (error instanceof errors.JWTExpired)
+    return { ...rejected('expired', `${error.claim} is too long ago`), wasGood: true };
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason } = error;
     if (reason === 'missing') return rejected('invalid', `${claim} is missing`);

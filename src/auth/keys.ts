@@ -8,6 +8,8 @@ export interface VerificationKey {
   /** The algorithms that it serves: those the issuer allows and the key is made for. Never empty. */
   readonly algorithms: ReadonlySet<string>;
   readonly key: KeyObject;
+  /** Goes with every identity that the key vouched for. */
+  readonly voucher: { isWithdrawn: boolean };
 }
 
 /** Why something is no key for us. Nothing of the key stands in it. */
@@ -121,9 +123,27 @@ function forPurpose(key: KeyObject, { algorithms, algorithm, kid }: KeyPurpose):
   if (wanted.length === 0)
     return { unusable: `is for ${algorithm}, which is not among the allowed algorithms` };
   const served = wanted.filter((name) => fits(key, name));
-  if (served.length > 0) return { kid, algorithms: new Set(served), key };
+  if (served.length > 0) return { kid, algorithms: new Set(served), key, voucher: { isWithdrawn: false } };
   const needs = wanted.map((name) => `${name} needs ${describeNeed(name)}`);
   return { unusable: `is ${describeKey(key)}, but ${needs.join(', ')}` };
+}
+
+/**
+ * What is held from now on by whoever held the `old` keys and reads `fresh` ones: a key that is still there stays the very
+ * same, so that a rotation costs nobody anything; a key that is not vouches for nothing any more.
+ */
+export function replaceKeys(
+  old: readonly VerificationKey[],
+  fresh: readonly VerificationKey[],
+): readonly VerificationKey[] {
+  const keys = fresh.map((key) => old.find((known) => isSame(known, key)) ?? key);
+  for (const key of old) if (!keys.includes(key)) key.voucher.isWithdrawn = true;
+  return keys;
+}
+
+// The id counts too: a token that names it is not tried with the same key under another.
+function isSame(a: VerificationKey, b: VerificationKey): boolean {
+  return a.kid === b.kid && [...a.algorithms].join() === [...b.algorithms].join() && a.key.equals(b.key);
 }
 
 function text(value: unknown): string | undefined {

@@ -12,6 +12,10 @@ export interface AuthConfig {
     readonly url: string;
     readonly clientId?: string;
     readonly clientSecret?: string;
+    /** `aud` must name one of them. Empty: not checked. */
+    readonly audience: readonly string[];
+    /** `iss`, exactly. Absent: not checked. */
+    readonly issuer?: string;
     readonly timeoutMs: number;
     readonly concurrency: number;
   };
@@ -99,6 +103,19 @@ const introspection = section(
       description: 'A file with the secret, instead of `clientSecret`; white space around it is cut off.',
       example: '/run/secrets/client-secret',
     }).optional(),
+    audience: list(
+      text({ expected: 'an audience like https://api.example.com', description: 'One audience.' }),
+      {
+        description:
+          '`aud` of the answer must hold one of these. Set it wherever the server also issues tokens for others, or theirs are good here too.',
+        example: '[https://api.example.com]',
+      },
+    ).prefault([]),
+    issuer: text({
+      expected: 'an issuer like https://id.example.com/',
+      description: '`iss` of the answer, exactly. Without it `iss` is not checked.',
+      example: 'https://id.example.com/',
+    }).optional(),
     ...asking(),
   },
 ).optional();
@@ -150,14 +167,14 @@ const cache = section('What is remembered of tokens that were checked, by their 
     min: 1,
     max: 10_000_000,
     description:
-      'Tokens; as many bad ones besides. Raise it to the number of users who may reconnect at once.',
+      'Tokens, and 4 KiB of claims for each on average; as many bad ones besides. Raise it to the number of users who may reconnect at once.',
   }).prefault(20_000),
   maxTtl: duration({
     min: '1s',
     max: '1d',
     zero: 'not at all',
     description:
-      'How long the answer of introspection or callout holds, at most until the token expires. Shorten it to have tokens that were withdrawn there noticed sooner. A JWT is known until it expires.',
+      'How long the answer of introspection or callout holds for new streams, at most until the token expires. Shorten it to have tokens that were withdrawn there noticed sooner. A stream that is open stays. A JWT is known until it expires.',
   }).prefault('60s'),
   badTtl: duration({
     min: '1s',
@@ -184,7 +201,7 @@ export const auth = section(
       min: '1/h',
       max: '1000000/s',
       description:
-        'Bad tokens that one client address may bring; above it, tokens that are not known are refused unchecked. Raise it where many users share an address.',
+        'Bad tokens that one client address may bring; above it, tokens that are not known are refused unchecked. Those known to be bad, expired or revoked do not count. Raise it where many users share an address.',
     }).prefault('30/m'),
   },
 ).prefault({});

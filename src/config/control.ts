@@ -1,5 +1,5 @@
 import { section } from './keys.ts';
-import { duration, LONGEST_DURATION, text } from './kinds.ts';
+import { duration, flag, text } from './kinds.ts';
 
 /** What instances tell each other, and are told, over NATS. */
 export interface ControlConfig {
@@ -10,6 +10,8 @@ export interface ControlConfig {
   /** The key-value bucket of used tickets; another than `bucket`. */
   readonly ticketBucket: string;
   readonly revocationTtlMs: number;
+  /** Whether nobody is let in before the bucket of revocations was read. */
+  readonly requireJetStream: boolean;
 }
 
 /** What the config has under `control:`. */
@@ -39,9 +41,14 @@ export const control = section(
     }).prefault('sidestream_tickets'),
     revocationTtl: duration({
       min: '1m',
-      max: LONGEST_DURATION,
+      // As `maxTokenAge`. It is a time of the server's, not of a timer of ours.
+      max: '366d',
       description:
-        'How long a revocation is remembered. Keep it above the longest time for which a token is good.',
+        'How long a revocation is remembered that says no `expires`. Keep it above the longest time for which a token is good, or a stream of a ticket lasts.',
     }).prefault('1d'),
+    requireJetStream: flag({
+      description:
+        'Whether nobody is let in before the bucket of revocations was read. Set it to true where there is JetStream: otherwise a process that finds none as it starts, because its servers cannot be reached or a permission is missing, takes it that nothing was revoked until it finds it.',
+    }).prefault(false),
   },
 ).prefault({});

@@ -1,4 +1,5 @@
 import { type Excerpt, excerpt, HIDDEN, type Mask } from './excerpt.ts';
+import { ANY_TEXT } from './keys.ts';
 import { KEY_NAME, lookUp, type Path, walk } from './outline.ts';
 import {
   type Discarded,
@@ -57,6 +58,11 @@ function maskOf(path: Path, scalar: SourceScalar): Mask[] {
   if (isSecret(path, value)) return [{ ...written, text: HIDDEN }];
   if (variables.length > 0) return [{ ...written, text: variables.map((name) => `\${${name}}`).join('…') }];
   return value === UNRESOLVED ? [{ ...written, text: HIDDEN }] : [];
+}
+
+/** Whether whatever stands there is a secret: not so of URLs, which are only with a password in them. */
+export function isSecretKey(path: Path): boolean {
+  return path.some((_, index) => lookUp(path.slice(0, index + 1))?.doc.secret === ANY_TEXT);
 }
 
 function isSecret(path: Path, value: unknown): boolean {

@@ -27,12 +27,18 @@ const OPENING = '$' + '{';
 const HEAD = /^\$\{([A-Za-z_][A-Za-z0-9_]*)(\}|:-)/;
 const MALFORMED = `begins a variable with ${OPENING} but does not end it: write ${OPENING}NAME} or ${OPENING}NAME:-default}, or $${OPENING} for ${OPENING} itself`;
 
+/** What is expanded. */
+export interface ExpandOptions {
+  /** Whether it may be a secret, of which a default would stand in the file. Default false. */
+  readonly isSecret?: boolean;
+}
+
 /**
  * Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${` itself. As in a shell, the default also takes the
  * place of an empty value, and may hold variables of its own. What a variable holds is never expanded again.
  */
-export function expand(text: string, env: Environment): Expansion {
-  const run = new Run(env);
+export function expand(text: string, env: Environment, { isSecret = false }: ExpandOptions = {}): Expansion {
+  const run = new Run(env, isSecret);
   return { text: run.replace(text), variables: run.variables, faults: run.faults };
 }
 
@@ -40,10 +46,12 @@ class Run {
   readonly variables: string[] = [];
   readonly faults: Fault[] = [];
   readonly #env: Environment;
+  readonly #isSecret: boolean;
   #opening = -1;
 
-  constructor(env: Environment) {
+  constructor(env: Environment, isSecret: boolean) {
     this.#env = env;
+    this.#isSecret = isSecret;
   }
 
   replace(source: string): string {
@@ -72,7 +80,7 @@ class Run {
     this.variables.push(name);
     const value = Object.hasOwn(this.#env, name) ? this.#env[name] : undefined;
     if (fallback === undefined) {
-      if (value === undefined) this.faults.push({ opening: this.#opening, message: unset(name) });
+      if (value === undefined) this.faults.push({ opening: this.#opening, message: this.#unset(name) });
       return value ?? '';
     }
     if (value === undefined || value === '') return this.replace(fallback);
@@ -80,10 +88,11 @@ class Run {
     this.#opening += fallback.split(OPENING).length - 1;
     return value;
   }
-}
 
-function unset(name: string): string {
-  return `names the environment variable ${name}, which is not set: set it, or write ${OPENING}${name}:-default}`;
+  #unset(name: string): string {
+    const problem = `names the environment variable ${name}, which is not set: set it`;
+    return this.#isSecret ? problem : `${problem}, or write ${OPENING}${name}:-default}`;
+  }
 }
 
 function parseReference(source: string, start: number): Reference | undefined {

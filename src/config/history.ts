@@ -26,7 +26,7 @@ export const HISTORY_DEFAULTS = {
   kv: { size: 1000, ageMs: 300_000 },
 } as const;
 
-/** Where `warm` does not say, on a stream route. */
+/** Where `warm` does not say, on a stream route whose history is not shorter. */
 export const WARM_DEFAULT_MS = 300_000;
 
 /** Of one channel: as many events of 1 KiB as fill the most that `bytes` may be. */
@@ -79,7 +79,7 @@ export const warm = duration({
   description:
     'Only with `stream`: how far back memory is filled from the stream at start, so that browsers that come back after a restart do not read it one by one.',
   example: '5m',
-  fallback: '`5m` with `stream`',
+  fallback: '`5m` with `stream`, or `history.age` where that is less',
 });
 
 function replayValue(options: ValueOptions) {

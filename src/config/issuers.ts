@@ -232,7 +232,7 @@ const issuer = section(
       max: '366d',
       zero: 'no limit',
       description:
-        'How long ago a token may have been issued (`iat`, which it then must have), whatever its `exp`.',
+        'How long ago a token may have been issued (`iat`, which it then must have), whatever its `exp`. Its streams end then, too.',
     }).prefault('0s'),
     ticket,
     jwks,

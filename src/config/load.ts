@@ -14,7 +14,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
-import { type Disclosure, discloseTree } from './disclosure.ts';
+import { type Disclosure, discloseTree, isSecretKey } from './disclosure.ts';
 import { type Environment, expand } from './environment.ts';
 import { noticesOf } from './notices.ts';
 import { formatPath, outline, type Path } from './outline.ts';
@@ -305,7 +305,7 @@ function readScalar(node: Scalar, span: Span, path: Path, reading: Reading): Sou
   const scalar = { kind: 'scalar', span, written: span, variables: [] } as const;
   if (typeof value === 'number' || typeof value === 'boolean') return { ...scalar, value };
   if (typeof value !== 'string') return { ...scalar, value: undefined };
-  const { text, variables, faults } = expand(value, reading.env);
+  const { text, variables, faults } = expand(value, reading.env, { isSecret: isSecretKey(path) });
   for (const { opening, message } of faults) {
     const offset = openingOffset(reading.text, span, opening);
     reading.faults.push({ offset, path: formatPath(path), message });

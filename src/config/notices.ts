@@ -13,8 +13,13 @@ const NOTICES = [
   checkQuery,
   checkCookies,
   checkTickets,
+  checkRevocations,
+  checkAudience,
   checkSubjects,
   checkLinger,
+  checkAge,
+  checkWarm,
+  checkBucket,
   checkKeys,
   checkControl,
 ];
@@ -59,6 +64,33 @@ function checkTickets({ auth }: Config): Finding[] {
   );
 }
 
+/** Keys that stand in the config may well be for this service alone; who publishes keys or answers questions has other clients. */
+function checkAudience({ auth: { jwt, introspection } }: Config): Finding[] {
+  const message =
+    'is given without an audience: what the same issuer gives to other services is good here too; name the audience that is meant for this one';
+  const findings = jwt.flatMap(({ jwksUrl, audience }, index): Finding[] =>
+    jwksUrl !== undefined && audience.length === 0
+      ? [{ path: ['auth', 'jwt', index, 'jwksUrl'], at: 'key', message }]
+      : [],
+  );
+  if (introspection?.audience.length === 0)
+    findings.push({ path: ['auth', 'introspection'], at: 'key', message });
+  return findings;
+}
+
+/** Without `maxTokenAge` a token may be good for any time; of one that is, the log tells. */
+function checkRevocations({ auth, control: { revocationTtlMs } }: Config): Finding[] {
+  const end = 'longer than control.revocationTtl: after that, what was revoked is let in again';
+  return auth.jwt.flatMap(({ ticket, maxTokenAgeMs }, index) => {
+    const path = ['auth', 'jwt', index];
+    if (ticket !== undefined && ticket.sessionMs > revocationTtlMs)
+      return [{ path: [...path, 'ticket', 'session'], message: `lets a stream last ${end}` }];
+    return ticket === undefined && maxTokenAgeMs > revocationTtlMs
+      ? [{ path: [...path, 'maxTokenAge'], message: `lets a token be good ${end}` }]
+      : [];
+  });
+}
+
 /** `$SYS`, `$JS`, `$KV` and `_INBOX` are NATS's own; a wildcard in the first place takes them in. A stream holds but what it was told to. */
 function checkSubjects({ channels }: Config): Finding[] {
   const message =
@@ -81,11 +113,41 @@ function checkLinger({ channels, sse }: Config): Finding[] {
   );
 }
 
+function checkAge({ channels, sse }: Config): Finding[] {
+  const message =
+    'is shorter than the longest sse.retry, so what a reader missed may be gone before it is back, and it is told a gap';
+  return Object.entries(channels).flatMap(([name, { source, history }]) =>
+    source.kind === 'core' && history.size > 0 && history.ageMs < sse.retryMs.max
+      ? [{ path: ['channels', name, 'history', 'age'], message }]
+      : [],
+  );
+}
+
+function checkWarm({ channels }: Config): Finding[] {
+  const message = 'is longer than history.age, and nothing older than that is kept: lower it, or raise that';
+  return Object.entries(channels).flatMap(([name, { source, history }]) =>
+    source.kind === 'stream' && source.warmMs > history.ageMs
+      ? [{ path: ['channels', name, 'warm'], message }]
+      : [],
+  );
+}
+
+/** ADR-8: the bucket `x` is the stream `KV_x`, which is what lists of streams show. */
+function checkBucket({ channels }: Config): Finding[] {
+  const message = 'begins as the stream of a bucket does, not the bucket';
+  return Object.entries(channels).flatMap(([name, { source }]) => {
+    const [, bucket] = source.kind === 'kv' ? (/^KV_(.+)$/.exec(source.bucket) ?? []) : [];
+    const path = ['channels', name, 'kv'];
+    return bucket === undefined ? [] : [{ path, message, detail: `did you mean ${bucket}?` }];
+  });
+}
+
+/** A deletion is called `delete` whatever the route's `event` says, so that does not help. */
 function checkKeys({ channels }: Config): Finding[] {
   const message =
-    'takes in several keys, which a page cannot tell apart: set envelope to true, or let event hold {subject}';
-  return Object.entries(channels).flatMap(([name, { source, subject, envelope, event = '' }]) =>
-    source.kind === 'kv' && /[*>]/.test(subject) && !envelope && !event.includes('{subject}')
+    'takes in several keys, which a page cannot tell apart, least of all a deleted one: set envelope to true';
+  return Object.entries(channels).flatMap(([name, { source, subject, envelope }]) =>
+    source.kind === 'kv' && /[*>]/.test(subject) && !envelope
       ? [{ path: ['channels', name, 'key'], message }]
       : [],
   );

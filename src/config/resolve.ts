@@ -20,6 +20,7 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
       bucket: control.bucket,
       ticketBucket: control.ticketBucket,
       revocationTtlMs: control.revocationTtl,
+      requireJetStream: control.requireJetStream,
     },
     drain: { timeoutMs: drain.timeout, reconnectRatePerSecond: drain.reconnectRate },
     auth: resolveAuth(settings.auth, files),
@@ -72,8 +73,8 @@ function resolveNats(nats: Settings['nats'], files: NamedFiles): Config['nats'] 
 }
 
 function resolveRoute({ linger, access, kv, stream, key, subject, warm, ...route }: Route): RouteConfig {
-  const source = resolveSource({ kv, stream, warm });
   const { size, age, bytes } = route.history;
+  const source = resolveSource({ kv, stream, warm, age });
   const defaults = HISTORY_DEFAULTS[source.kind];
   return pick({
     ...route,
@@ -86,10 +87,15 @@ function resolveRoute({ linger, access, kv, stream, key, subject, warm, ...route
   });
 }
 
-function resolveSource({ kv, stream, warm }: Pick<Route, 'kv' | 'stream' | 'warm'>): SourceConfig {
+function resolveSource({
+  kv,
+  stream,
+  warm,
+  age = HISTORY_DEFAULTS.stream.ageMs,
+}: Pick<Route, 'kv' | 'stream' | 'warm'> & Pick<Route['history'], 'age'>): SourceConfig {
   if (kv !== undefined) return { kind: 'kv', bucket: kv };
   if (stream === undefined) return { kind: 'core' };
-  return { kind: 'stream', stream, warmMs: warm ?? WARM_DEFAULT_MS };
+  return { kind: 'stream', stream, warmMs: warm ?? Math.min(WARM_DEFAULT_MS, age) };
 }
 
 /** ADR-8: a bucket's keys are subjects below its own. The rules saw to it that what is needed is there. */

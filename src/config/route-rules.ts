@@ -6,7 +6,7 @@ import type { Finding, Judgement } from './findings.ts';
 import { formatPath, type Path } from './outline.ts';
 import { ROUTE_NAME_PATTERN } from './routes.ts';
 import type { Settings } from './schema.ts';
-import { checkSource } from './source-rules.ts';
+import { checkAutomaticLogs, checkSource } from './source-rules.ts';
 
 type Route = Settings['channels'][string];
 
@@ -35,7 +35,7 @@ export function checkRoutes(settings: Settings, judgement: Judgement): Finding[]
     findings.push(...checkOverlap({ name, template }, candidates));
     candidates.push({ name, template });
   }
-  return findings;
+  return [...findings, ...checkAutomaticLogs(settings, judgement)];
 }
 
 /** Whether a route may be called so. */

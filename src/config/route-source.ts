@@ -25,7 +25,7 @@ export const stream = text({
   expected: 'the name of a stream like NOTIFY, without white space and . * > / \\',
   pattern: STREAM_NAME,
   description:
-    'The JetStream stream that stores what is published to `subject`. With it a browser that comes back gets what it missed from any instance and after any restart; without it the source is core NATS, of which one instance remembers what `history` says. One connection may read 5 logs: all core routes together are one, each stream and each bucket is one more.',
+    'The JetStream stream that stores what is published to `subject`; NATS must run with JetStream (`nats-server -js`). With it a browser that comes back gets what it missed from any instance and after any restart; without it the source is core NATS, of which one instance remembers what `history` says. One connection may read 5 logs: all core routes together are one, each stream and each bucket is one more.',
   example: 'NOTIFY',
 });
 
@@ -35,7 +35,7 @@ export const kv = text({
   expected: 'the name of a key-value bucket like settings, of A-Z a-z 0-9 _ -',
   pattern: BUCKET_NAME,
   description:
-    'A key-value bucket, in place of `subject`: who joins is sent the current value of each key that `key` names, then every change.',
+    'A key-value bucket, in place of `subject`: who joins is sent the current value of each key that `key` names, then every change. NATS must run with JetStream.',
   example: 'settings',
 });
 

@@ -31,7 +31,7 @@ const route = section('One route: which channels browsers may ask for, and the s
     type: 'event template',
     expected: 'an event name or template like price or "{symbol}-tick", in quotes where it begins with {',
     description:
-      'The event name for messages that bring none in an `Sse-Event` header; without it `message`. May hold `{channel}`, `{subject}`, `{header.NAME}` and the `{name}`s of the channel; a header that the message lacks is empty text.',
+      'The event name for messages that bring none in an `Sse-Event` header; without it `message`, on a `kv` route `put`. A deleted key is always `delete`. May hold `{channel}`, `{subject}`, `{header.NAME}` and the `{name}`s of the channel; a header that the message lacks is empty text.',
     example: 'price',
   }).optional(),
   binary: flag({

@@ -319,7 +319,7 @@ const drain = section(
 ).prefault({});
 
 const log = section(
-  'One line per event in the life of the process, at `debug` also of each stream; never a payload, a query string or a secret.',
+  'One line per event in the life of the process, at `debug` also of each stream; never a payload, a query string or a secret. Complaints of one kind are written at most every 10 s; `heldBack` in such a line says how many were left out since the one before.',
   {
     level: choice(['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
       description:

@@ -1,3 +1,4 @@
+import { MAX_LOGS } from '../protocol/cursor.ts';
 import type { Finding, Judgement } from './findings.ts';
 import { HISTORY_DEFAULTS, type ReplayConfig } from './history.ts';
 import type { Path } from './outline.ts';
@@ -26,6 +27,35 @@ export function checkSource(path: Path, route: Route, { limits }: Settings, judg
     return [tooMuch(checked, 'kv', 'is given beside stream: a route has one source, so keep one of the two')];
   }
   return [...checkKeys(checked), ...checkReplay(checked), ...checkBytes(checked)];
+}
+
+/**
+ * That no stream is on more logs than a cursor holds, by the channels that it is on without asking: it would be refused,
+ * whatever it asks for. Channels that only some tokens open are not counted.
+ */
+export function checkAutomaticLogs({ channels }: Settings, { sound }: Judgement): Finding[] {
+  const logs = new Set<string>();
+  for (const [name, route] of Object.entries(channels)) {
+    const path = ['channels', name];
+    const isSound = ['channel', 'access', 'automatic', 'stream', 'kv'].every((key) => sound(...path, key));
+    if (!isSound || !isForAll(route)) continue;
+    logs.add(logOf(route));
+    if (logs.size > MAX_LOGS) {
+      const message = `is one log more than the ${MAX_LOGS} that a connection can read, and nobody can leave an automatic channel: have pages ask for some of them (all core routes are one log, each stream and each bucket is one more)`;
+      return [{ path: [...path, 'automatic'], message }];
+    }
+  }
+  return [];
+}
+
+function isForAll({ channel, access, automatic }: Route): boolean {
+  const isOpen = access.some((rule) => rule === 'public' || rule === 'authenticated');
+  return automatic !== undefined && isOpen && !channel.includes('{');
+}
+
+/** A bucket is the stream of that name. */
+function logOf({ stream, kv }: Route): string {
+  return kv === undefined ? (stream ?? '') : `KV_${kv}`;
 }
 
 function checkKeys(checked: Checked): Finding[] {

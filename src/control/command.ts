@@ -18,6 +18,8 @@ export const CONTROL_CODES = {
   CONTROL_MALFORMED: 'The payload is not one JSON object in UTF-8.',
   CONTROL_INVALID:
     'A field is unknown, missing, of the wrong type or out of range, or does not go with another.',
+  CONTROL_FULL:
+    'As many users and tokens are revoked as can be remembered. To revoke everybody, by `issuedBefore`, always works.',
   CONTROL_FAILED: 'The instance could not act; its log says why.',
 } as const;
 
@@ -38,10 +40,12 @@ export class Refused {
 export interface CommandBounds {
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
-  /** Longest that a revocation is remembered, in milliseconds. */
+  /** How long a revocation is remembered that does not say when it ends, in milliseconds. */
   readonly revocationTtlMs: number;
 }
 
+/** Longest that a revocation may be said to last. A time in NATS is at most 292 years. */
+const MAX_AHEAD_MS = 100 * 365.25 * 86_400_000;
 const MAX_BYTES = 16 * 1024;
 /** Longest part of an unknown field's name that is said back, in UTF-16 units. */
 const MAX_NAME_LENGTH = 40;
@@ -129,9 +133,9 @@ function readField(operation: Operation, name: string, value: unknown): string |
 function toRevoke(fields: Fields, { nowMs, revocationTtlMs }: CommandBounds): Command | Refused {
   const target = toRevocationTarget(fields, nowMs);
   if (target instanceof Refused) return target;
-  const { expires = Number.POSITIVE_INFINITY } = fields;
-  if (expires <= nowMs) return invalid('expires is in the past: there is nothing to refuse any more');
-  const untilMs = Math.min(expires, nowMs + revocationTtlMs);
+  const { expires: untilMs = nowMs + revocationTtlMs } = fields;
+  if (untilMs <= nowMs) return invalid('expires is in the past: there is nothing to refuse any more');
+  if (untilMs > nowMs + MAX_AHEAD_MS) return invalid('expires is more than a hundred years ahead');
   return { operation: 'revoke', revocation: { target, untilMs } };
 }
 

@@ -1,6 +1,11 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Identity } from '../auth/identity.ts';
-import type { Revocation, Revocations, RevocationTarget } from '../auth/revocations.ts';
+import {
+  MAX_REVOCATIONS,
+  type Revocation,
+  type Revocations,
+  type RevocationTarget,
+} from '../auth/revocations.ts';
 import type { Clock } from '../clock.ts';
 import { type Logger, Throttle } from '../log.ts';
 import { RevocationBucket } from './bucket.ts';
@@ -34,8 +39,12 @@ export interface ControlOptions {
   readonly instance: string;
   /** Begins every subject of control: one or more subject tokens, such as `sidestream`. */
   readonly prefix: string;
-  /** Longest that a revocation is remembered, in milliseconds; longer than any token is good for. */
+  /** How long a revocation is remembered that does not say so, in milliseconds; longer than any token is good for. */
   readonly revocationTtlMs: number;
+  /** Whether `loaded` waits for JetStream where there is none that we may use. */
+  readonly requireJetStream: boolean;
+  /** How often the bucket is looked at for what it lost without a word, in milliseconds. Default: 10 s. */
+  readonly bucketLookMs?: number;
   /** Name of the key-value bucket that keeps revocations: `[A-Za-z0-9_-]+`. */
   readonly bucket: string;
   readonly clock: Clock;
@@ -47,11 +56,14 @@ export interface ControlOptions {
 
 /** What an instance answers, besides its name. */
 type Result =
-  | { readonly ok: true; readonly closed: number; readonly persisted?: boolean }
+  | { readonly ok: true; readonly closed: number; readonly until?: string; readonly persisted?: boolean }
   | { readonly ok: false; readonly error: { readonly code: ControlCode; readonly message: string } };
 
 /** A kind of refused command is logged at most this often. */
 const COMPLAINT_INTERVAL_MS = 10_000;
+/** That tokens outlast revocations is logged at most this often: it is the config that is to be mended, once. */
+const OUTLASTING_INTERVAL_MS = 3_600_000;
+const BUCKET_LOOK_MS = 10_000;
 
 /**
  * Commands over NATS, `<prefix>.control.<operation>`, each heard by every instance. docs/control.md is their reference.
@@ -67,14 +79,18 @@ export class Control {
   readonly #listeners: readonly Listener[];
   readonly #underWay = new Set<Promise<void>>();
   readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #outlasting = new Throttle(OUTLASTING_INTERVAL_MS);
 
   constructor(options: ControlOptions) {
-    const { prefix, clock, log, revocations, revocationTtlMs } = options;
+    const { prefix, clock, log, revocations } = options;
+    revocations.onPassed = (expiresAtMs) => this.#passed(expiresAtMs);
     this.#options = options;
     this.#ledger = new Ledger(revocations, clock);
     this.#bucket = new RevocationBucket({
       name: options.bucket,
-      ttlMs: revocationTtlMs,
+      ttlMs: options.revocationTtlMs,
+      requireJetStream: options.requireJetStream,
+      lookMs: options.bucketLookMs ?? BUCKET_LOOK_MS,
       clock,
       log,
       counts: this.counts,
@@ -139,17 +155,21 @@ export class Control {
 
   async #revoke(revocation: Revocation): Promise<Result> {
     const { target } = revocation;
-    this.#ledger.add(revocation);
+    if (this.#ledger.add(revocation) === 'full')
+      return this.#refuse('revoke', new Refused('CONTROL_FULL', `${MAX_REVOCATIONS} are remembered at most`));
     const closed = this.#endRevoked(({ subject, tokenId }) => {
       if ('tokenId' in target) return tokenId === target.tokenId;
       return !('user' in target) || subject === target.user;
     });
     this.counts.accepted.revoke += 1;
-    this.#audit('revoke', { ...describeTarget(target), until: toDateTime(revocation.untilMs) }, closed);
-    const persisted = await this.#bucket.save(keyOf(target));
+    const key = keyOf(target);
+    // An earlier one may last longer.
+    const until = toDateTime(this.#ledger.get(key)?.untilMs ?? revocation.untilMs);
+    this.#audit('revoke', { ...describeTarget(target), until }, closed);
+    const persisted = await this.#bucket.save(key);
     if (persisted) this.counts.persisted += 1;
     else this.counts.unpersisted += 1;
-    return { ok: true, closed, persisted };
+    return { ok: true, closed, until, persisted };
   }
 
   async #disconnect(target: DisconnectTarget): Promise<Result> {
@@ -179,6 +199,18 @@ export class Control {
     } catch (error) {
       this.#options.log.error({ error: String(error) }, 'streams of revoked tokens could not be ended');
     }
+  }
+
+  /** A token was let pass that a revocation of now, which says no `expires`, would not refuse for as long as it is good. */
+  #passed(expiresAtMs: number): void {
+    const { clock, log, revocationTtlMs } = this.#options;
+    const goodForMs = expiresAtMs - clock.wall();
+    if (goodForMs <= revocationTtlMs) return;
+    const heldBack = this.#outlasting.pass('token', clock.now());
+    if (heldBack === undefined) return;
+    const text =
+      'a token is good for longer than a revocation lasts: raise control.revocationTtl, or revoke with expires';
+    log.warn({ goodForMs, revocationTtlMs, heldBack }, text);
   }
 
   #audit(operation: Operation, target: Readonly<Record<string, string>>, closed: number): void {

@@ -9,8 +9,10 @@ export class ControlCounts {
     CONTROL_TOO_LARGE: 0,
     CONTROL_MALFORMED: 0,
     CONTROL_INVALID: 0,
+    CONTROL_FULL: 0,
     CONTROL_FAILED: 0,
   };
+
   /** Commands by operation or by why they were refused. */
   get commands(): [{ readonly result: string }, number][] {
     return Object.entries({ ...this.accepted, ...this.refused }).map(([result, n]) => [{ result }, n]);
@@ -24,6 +26,8 @@ export class ControlCounts {
   learned = 0;
   /** Records in the bucket that are none of ours. */
   unreadable = 0;
+  /** Revocations in the bucket that are not refused here, because as many are as can be remembered. */
+  notTaken = 0;
   /** Times the bucket was lost, or could not be opened. */
   bucketFailures = 0;
 }

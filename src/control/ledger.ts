@@ -2,10 +2,11 @@ import type { Revocation, Revocations } from '../auth/revocations.ts';
 import type { Clock } from '../clock.ts';
 import { covers, keyOf, merge } from './record.ts';
 
-/** Most records held at once, as many as are refused in memory. Over it a tenth gives way, those that were added first. */
-const MAX_RECORDS = 100_000;
 /** Below this many, those that have ended are not looked for. */
 const MIN_SWEEP = 1000;
+
+/** What came of a revocation: it says more than was known, or does not, or there is no room for it. */
+export type Taken = 'news' | 'known' | 'full';
 
 /**
  * What this instance knows to be revoked, in a form that can be stored, and stored again where a bucket was lost. All
@@ -30,21 +31,30 @@ export class Ledger {
     return this.#records.get(key);
   }
 
-  /** Takes a revocation; whether it says more than was known. One that has ended says nothing. */
-  add(revocation: Revocation): boolean {
-    if (revocation.untilMs <= this.#clock.wall()) return false;
+  /** Takes a revocation. One that has ended says nothing. */
+  add(revocation: Revocation): Taken {
+    if (revocation.untilMs <= this.#clock.wall()) return 'known';
     const key = keyOf(revocation.target);
     const known = this.#records.get(key);
-    if (known !== undefined && covers(known, revocation)) return false;
-    this.#revocations.add(revocation);
-    this.#makeRoom();
+    if (known !== undefined && covers(known, revocation)) return 'known';
+    if (!this.#revocations.add(revocation)) return 'full';
+    if (this.#records.size >= this.#sweepAt) {
+      this.#sweep();
+      this.#sweepAt = Math.max(MIN_SWEEP, this.#records.size * 2);
+    }
     this.#records.set(key, known === undefined ? revocation : merge(known, revocation));
-    return true;
+    return 'news';
   }
 
   /** Somebody deleted it from the bucket: it is not to be stored again. It is still refused here, until it ends. */
   forget(key: string): void {
     this.#records.delete(key);
+  }
+
+  /** Those that last for longer than `ms` from now. */
+  lasting(ms: number): Revocation[] {
+    const fromMs = this.#clock.wall() + ms;
+    return [...this.#records.values()].filter(({ untilMs }) => untilMs > fromMs);
   }
 
   /** The keys of what has not ended and is not covered by `stored`, which has records by key. */
@@ -55,15 +65,6 @@ export class Ledger {
       return there === undefined || !covers(there, known);
     };
     return [...this.#records].filter(isMissing).map(([key]) => key);
-  }
-
-  #makeRoom(): void {
-    if (this.#records.size < this.#sweepAt) return;
-    this.#sweep();
-    if (this.#records.size >= MAX_RECORDS) {
-      for (const key of [...this.#records.keys()].slice(0, MAX_RECORDS / 10)) this.#records.delete(key);
-    }
-    this.#sweepAt = Math.min(MAX_RECORDS, Math.max(MIN_SWEEP, this.#records.size * 2));
   }
 
   #sweep(): void {

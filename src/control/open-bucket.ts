@@ -10,7 +10,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
-import { errors, type NatsConnection, nanos } from '@nats-io/transport-node';
+import { errors, millis, type NatsConnection, nanos } from '@nats-io/transport-node';
 
 export interface BucketConfig {
   /** Its name: `[A-Za-z0-9_-]+`. JetStream knows it as the stream `KV_<name>`. */
@@ -22,6 +22,7 @@ export interface BucketConfig {
 export interface OpenBucket {
   readonly kv: KV;
   readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
   /** The stream that holds it. */
   readonly stream: string;
   /** Why the server may forget values sooner than it should. */
@@ -33,6 +34,7 @@ export class Absent extends Error {}
 
 /** Longest wait for one answer of JetStream. */
 export const REQUEST_TIMEOUT_MS = 2_000;
+const DAY_MS = 86_400_000;
 
 /**
  * Opens a bucket, or makes it where it is missing.
@@ -52,8 +54,8 @@ export async function openBucket(
     const { config } = status.streamInfo;
     const stream = config.name;
     const isShort = status.ttl > 0 && status.ttl < ttlMs;
-    const shortLived = (isShort ? await lengthen(jsm, stream, ttlMs) : undefined) ?? flawOf(config);
-    return { kv, js, stream, shortLived };
+    const shortLived = (isShort ? await triedTo(lengthen(jsm, stream, ttlMs)) : undefined) ?? flawOf(config);
+    return { kv, js, jsm, stream, shortLived };
   } catch (error) {
     throw asAbsent(error);
   }
@@ -98,12 +100,29 @@ function flawOf({ retention, storage, discard, max_msgs, max_bytes }: StreamConf
   return undefined;
 }
 
-/** Others may have made the bucket with a shorter time: older configs, or people. A longer one does no harm. */
-async function lengthen(jsm: JetStreamManager, stream: string, ttlMs: number): Promise<Error | undefined> {
+// Others may have made the bucket with a shorter time: older configs, or people. A longer one does no harm.
+async function lengthen(jsm: JetStreamManager, stream: string, ttlMs: number): Promise<void> {
+  await jsm.streams.update(stream, { max_age: nanos(ttlMs) });
+}
+
+/** Why it failed, if it did. */
+async function triedTo(attempt: Promise<void>): Promise<Error | undefined> {
   try {
-    await jsm.streams.update(stream, { max_age: nanos(ttlMs) });
+    await attempt;
     return undefined;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+/**
+ * Sees to it that what is written from now on is kept for `ms` milliseconds; gives how many keys have a value, or a mark that
+ * it was deleted. Whole days, so that instances that do this for the same value, each with its own now, agree.
+ * @throws Error of the NATS client, also where NATS does not permit it
+ */
+export async function keepFor({ jsm, stream }: OpenBucket, ms: number): Promise<{ readonly keys: number }> {
+  const { config, state } = await jsm.streams.info(stream);
+  const isShort = config.max_age > 0 && millis(config.max_age) < ms;
+  if (isShort) await lengthen(jsm, stream, Math.ceil(ms / DAY_MS) * DAY_MS);
+  return { keys: state.num_subjects ?? state.messages };
 }

@@ -1,19 +1,16 @@
 import { type ConsumerMessages, DeliverPolicy } from '@nats-io/jetstream';
-import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { asAbsent, type BucketConfig, type OpenBucket, openBucket } from './open-bucket.ts';
 
 /** A bucket that is being read. */
 export interface Watch {
-  readonly kv: KV;
+  readonly bucket: OpenBucket;
   /** The last value of each key, then every change. Ends when something may have been missed. */
   readonly messages: ConsumerMessages;
   /** Values that there are to read at first. */
   readonly waiting: number;
   /** The subject of a key, without the key. */
   readonly keyPrefix: string;
-  /** Why the server may forget values sooner than it should. */
-  readonly shortLived: Error | undefined;
 }
 
 /** How long the server keeps a reader that has gone without a word. */
@@ -47,7 +44,8 @@ export async function watchBucket(connection: NatsConnection, config: BucketConf
   }
 }
 
-async function read({ kv, js, stream, shortLived }: OpenBucket, name: string): Promise<Watch> {
+async function read(bucket: OpenBucket, name: string): Promise<Watch> {
+  const { js, stream } = bucket;
   const keyPrefix = `$KV.${name}.`;
   const consumer = await js.consumers.get(stream, {
     deliver_policy: DeliverPolicy.LastPerSubject,
@@ -57,7 +55,7 @@ async function read({ kv, js, stream, shortLived }: OpenBucket, name: string): P
   const { num_pending: waiting } = await consumer.info(true);
   const messages = await consumer.consume();
   void stopOnTrouble(messages);
-  return { kv, messages, waiting, keyPrefix, shortLived };
+  return { bucket, messages, waiting, keyPrefix };
 }
 
 /** Never rejects: what ends the messages ends their notes. */

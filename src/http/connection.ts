@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Identity } from '../auth/identity.ts';
-import { type Clock, type Due, jitter, Timer, type TimerWheel } from '../clock.ts';
+import { type Clock, type Due, jitter, TICK_MS, Timer, type TimerWheel } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { Channel } from '../hub/channel.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { View } from '../hub/log.ts';
+import type { Recovery } from '../hub/recovery.ts';
 import type { Subscriber } from '../hub/subscriber.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
@@ -43,6 +44,10 @@ const SPREAD = 0.1;
  * How long a reader may stall is for `limits.stalled` to say, so that clock is wound up again this often.
  */
 const REWIND_MS = 5000;
+/** Who has no right to the stream any more, or was put out, does not keep it by reading slowly. */
+const PROMPT: ReadonlySet<CloseReason> = new Set<CloseReason>(['revoked', 'expired', 'disconnected']);
+/** How long such a reader has for what waits and its farewell; with what the wheel is late, within a second. */
+const PROMPT_MS = 1000 - TICK_MS;
 
 /**
  * One open response and its backpressure.
@@ -56,6 +61,8 @@ export class Connection implements Subscriber, Due {
   readonly client: Client;
   readonly channels: Channel[] = [];
   view: View | undefined;
+  /** Its way to what is live, until it is there. */
+  recovery: Recovery | undefined;
   readonly #res: HttpResponse;
   readonly #context: ConnectionContext;
   readonly #timer = new Timer(this);
@@ -80,6 +87,8 @@ export class Connection implements Subscriber, Due {
   #listensForWritable = false;
   /** Why the stream ends once what waits has been written. */
   #farewell: CloseReason | undefined;
+  /** When it is cut off if its farewell has not been taken by then. */
+  #cutOffMs = Infinity;
 
   constructor(res: HttpResponse, client: Client, context: ConnectionContext) {
     const { clock, sse } = context;
@@ -116,6 +125,7 @@ export class Connection implements Subscriber, Due {
     hub.flush();
     const chunks = greeting();
     this.#greeted = true;
+    this.recovery = undefined;
     this.#progress = hub.progress(this.channels);
     if (this.#waiting === undefined) this.#write(chunks);
     else {
@@ -131,9 +141,20 @@ export class Connection implements Subscriber, Due {
     if (this.#waitingBytes - this.#excusedBytes > this.#context.limits.pendingBytes) this.abort('slow');
   }
 
-  /** Ends the stream in good order: what waits, `retry:`, `sidestream.close`. `retryMs` as given, else jittered. */
+  /**
+   * Ends the stream in good order: what waits, `retry:`, `sidestream.close`. `retryMs` as given, else jittered. A reader
+   * that is behind has until `limits.stalled`; where it has no right to the stream any more, a second.
+   */
   close(reason: CloseReason, retryMs: number = this.#context.retry.next()): void {
-    if (!this.#open || this.#farewell !== undefined) return;
+    if (!this.#open) return;
+    if (this.#farewell === undefined) this.#bidFarewell(reason, retryMs);
+    if (!this.#open || this.#cutOffMs !== Infinity || !PROMPT.has(reason)) return;
+    const nowMs = this.#context.clock.now();
+    this.#cutOffMs = nowMs + PROMPT_MS;
+    this.#schedule(nowMs);
+  }
+
+  #bidFarewell(reason: CloseReason, retryMs: number): void {
     this.#context.hub.flush();
     if (!this.#open) return;
     const event = this.#context.sse.control
@@ -159,6 +180,10 @@ export class Connection implements Subscriber, Due {
 
   onDue(nowMs: number): void {
     if (!this.#open) return;
+    if (this.#farewell !== undefined && nowMs >= this.#cutOffMs) {
+      this.abort(this.#farewell);
+      return;
+    }
     if (this.#waiting !== undefined && nowMs - this.#behindSinceMs >= this.#context.limits.stalledMs) {
       this.abort('slow');
       return;
@@ -227,7 +252,7 @@ export class Connection implements Subscriber, Due {
   }
 
   #fallBehind(rest: Uint8Array[]): void {
-    const { clock, limits, metrics, wheel } = this.#context;
+    const { clock, metrics } = this.#context;
     metrics.slowConnections += 1;
     this.#waiting = [];
     this.#behindSinceMs = clock.now();
@@ -235,7 +260,7 @@ export class Connection implements Subscriber, Due {
       this.#listensForWritable = true;
       this.#res.onWritable(() => this.#onWritable());
     }
-    wheel.schedule(this.#timer, Math.min(limits.stalledMs, REWIND_MS));
+    this.#schedule(this.#behindSinceMs);
     this.#wait(rest);
     this.#excusedBytes = this.#waitingBytes;
   }
@@ -317,7 +342,7 @@ export class Connection implements Subscriber, Due {
       behind
         ? Math.min(this.#behindSinceMs + limits.stalledMs, nowMs + REWIND_MS)
         : this.#lastWriteMs + this.#heartbeatMs,
-      this.#farewell === undefined ? this.#endsMs : Infinity,
+      this.#farewell === undefined ? this.#endsMs : this.#cutOffMs,
     );
     if (dueMs !== Infinity) wheel.schedule(this.#timer, Math.max(0, dueMs - nowMs));
     else wheel.cancel(this.#timer);
@@ -329,6 +354,8 @@ export class Connection implements Subscriber, Due {
     this.#open = false;
     this.#caughtUp();
     this.#context.wheel.cancel(this.#timer);
+    this.recovery?.cancel();
+    this.recovery = undefined;
     for (const channel of this.channels) this.#context.hub.unsubscribe(this, channel);
     this.#context.ended(this, ending);
   }

@@ -47,7 +47,7 @@ export interface RefusalContext {
   readonly retryMs: number;
   /** `sse.control`. */
   readonly control: boolean;
-  /** The channel that is to blame, if one is; it was checked to be a channel name. */
+  /** The channel or channels to blame, if any, and how many logs they are of; checked to be channel names. */
   readonly channel?: string;
 }
 

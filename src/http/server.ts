@@ -8,7 +8,7 @@ import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
 import type { Destination, Router } from '../routing/router.ts';
-import { ClientAddress, peerAddress } from './address.ts';
+import { ClientAddress, limitKey, peerAddress } from './address.ts';
 import { Admission } from './admission.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import { Cors } from './cors.ts';
@@ -225,6 +225,7 @@ export class Server {
     return authenticator.permit({
       token: findToken(ask, config.auth.token),
       destinations,
+      client: limitKey(address),
       request: { address, origin: ask.origin, userAgent: ask.userAgent, channels: request.channels },
       mayVerify: () => this.#failures.mayVerify(address),
       objection: (permit) => this.#objection(permit, arrival),
@@ -313,7 +314,8 @@ export class Server {
   #refuse(res: HttpResponse, ask: Ask, { refused: code, channel, detail }: Objection): void {
     const { metrics, config, log } = this.#options;
     metrics.refused(code);
-    log.debug({ code, detail }, 'request refused');
+    if (log.isLevelEnabled('debug'))
+      log.debug({ code, channel, address: this.#address(res, ask), detail }, 'request refused');
     const retryMs = this.#retry.next();
     const answer = refusal(code, {
       asStatus: wantsStatus(ask),

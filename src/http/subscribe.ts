@@ -4,7 +4,6 @@ import type { Recovered } from '../hub/recovery.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { MAX_LOGS, type Position } from '../protocol/cursor.ts';
-import { replayChunks } from '../protocol/frame.ts';
 import { encodeControl, retryLine } from '../protocol/sse.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
@@ -39,7 +38,8 @@ export function channelLimit(
   const full = seats > 0 ? asked.find(({ channel }) => hub.subscriberCount(channel) >= seats) : undefined;
   if (full !== undefined) return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
   const names = all.map(({ channel }) => channel);
-  if (hub.logsOf(all).logs.length > MAX_LOGS) return { refused: 'LOGS_TOO_MANY', channel: names.join() };
+  const logs = hub.logsOf(all).logs.length;
+  if (logs > MAX_LOGS) return { refused: 'LOGS_TOO_MANY', channel: `${names.join()}: ${logs} logs` };
   return hub.hasRoomFor(names) ? undefined : { refused: 'CHANNEL_LIMIT', channel: names[0] ?? '' };
 }
 
@@ -79,6 +79,7 @@ export function openStream(
   writeHead(res, headers);
   connection.begin();
   const recovery = hub.recovery(connection, connection.channels, cursor);
+  connection.recovery = recovery;
   recovery.start(
     () => {
       connection.greet(() => greeting(connection, context, first, recovery.conclude()));
@@ -109,13 +110,12 @@ function greeting(
   { id, channels }: Connection,
   { hub, sse }: StreamContext,
   first: string,
-  { channels: opened, cursor, frames, ids }: Recovered,
+  { channels: opened, cursor, chunks }: Recovered,
 ): readonly Uint8Array[] {
-  const replayed = replayChunks(frames, ids);
-  if (!sse.control) return [Buffer.from(`${first}\n`), ...replayed];
+  if (!sse.control) return [Buffer.from(`${first}\n`), ...chunks];
   const unavailable = channels.filter((channel) => channel.unavailable);
   const gaps = unavailable.map((channel) => hub.gapEvent(channel, 'unavailable'));
   const open = { connection: id, channels: opened };
   const told = encodeControl('sidestream.open', open, cursor === '' ? undefined : cursor);
-  return [Buffer.from(first + told + gaps.join('')), ...replayed];
+  return [Buffer.from(first + told + gaps.join('')), ...chunks];
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination } from '../routing/router.ts';
 import { type Entry, entryBytes, type History } from './history.ts';
@@ -6,6 +7,7 @@ import type { Droppable, Retention } from './retention.ts';
 import type { Archive, ArchiveStart, Publication } from './source.ts';
 
 export interface BacklogOptions {
+  readonly clock: Clock;
   readonly retention: Retention;
   readonly reader: Reader;
   readonly archive: Archive;
@@ -23,18 +25,27 @@ interface Page {
   readonly after: number;
   /** …and up to this one. */
   readonly through: number;
+  /** Why that is not as far back as `start` asked, where it is not. */
   readonly cut: GapReason | undefined;
   readonly start: ArchiveStart;
+  /** When it was there, by the clock that only grows. */
+  readonly readMs: number;
   readonly epoch: string | undefined;
   readonly bytes: number;
 }
 
 /** Payload bytes read at once for one channel, at least. */
 const MIN_READ_BYTES = 1024 * 1024;
+/**
+ * How long current values are those that were read, and what came since, in milliseconds. Nobody says what a bucket drops by its
+ * `ttl`, or is purged of; so whoever joins may be sent such a value for so long, and a bucket is read so often, at most.
+ */
+const VALUES_MS = 5000;
 
 /**
  * What memory no longer holds of one channel, read again from the log and kept for a while: those who return after a
- * redeploy come with much the same cursors, and one read serves them all.
+ * redeploy come with much the same cursors, and one read serves them all. One for each kind of start: what was read for who
+ * joins says nothing of what the log lost, which who comes back is owed.
  */
 export class Backlog implements Droppable {
   readonly #options: BacklogOptions;
@@ -58,41 +69,52 @@ export class Backlog implements Droppable {
   /** What joins on to memory without a hole, if anything does. */
   get page(): Page | undefined {
     const page = this.#page;
-    const { log, evictedThrough } = this.#options.history;
+    const { history, clock } = this.#options;
+    const { log, evictedThrough } = history;
+    // What may not be read now may be granted any moment.
+    if (page?.cut === 'unavailable' && clock.now() - page.readMs >= VALUES_MS) return undefined;
     return page?.epoch === log.epoch && (page?.through ?? 0) >= evictedThrough ? page : undefined;
   }
 
   /** Whether memory and what was read again go back as far as `start` asks, or as far as there is anything. */
   covers(start: ArchiveStart, nowMs: number): boolean {
-    const { history } = this.#options;
+    const { history, clock } = this.#options;
     history.refresh(nowMs);
     const page = this.page;
-    const after = Math.min(page?.after ?? Infinity, history.evictedThrough);
-    if (start.kind === 'values') return page?.start.kind === 'values';
-    if (after === 0 || page?.cut !== undefined) return true;
+    if (start.kind === 'values') return page !== undefined && clock.now() - page.readMs < VALUES_MS;
+    if (history.evictedThrough === 0 || (page !== undefined && reaches(page.start, start))) return true;
     switch (start.kind) {
       case 'after':
-        return start.offset >= after;
+        return start.offset >= history.evictedThrough;
       case 'last':
-        return (page?.entries.length ?? history.size) >= start.count || reaches(page, start);
+        return history.size >= start.count;
       case 'since':
-        return start.timeMs > history.evictedMs || isOlder(page?.entries[0], start) || reaches(page, start);
+        return start.timeMs > history.evictedMs;
       case 'all':
         return false;
     }
   }
 
-  /** Somebody is going to join it to memory. To be followed by {@link leave}, once. */
+  /** Why what was read is not all that `start` asks for, where it is not: what was cut off for who asked for more does not concern it. */
+  cutOf(start: ArchiveStart): GapReason | undefined {
+    const { page } = this;
+    return page !== undefined && reaches(page.start, start) ? page.cut : undefined;
+  }
+
+  /** Somebody waits for it, to join it to memory. To be followed by {@link leave}, once. */
   await(): void {
     this.#awaited += 1;
   }
 
   leave(nowMs: number): void {
     this.#awaited -= 1;
-    if (this.#awaited === 0) this.#options.history.release(nowMs);
+    if (this.#awaited === 0) this.#options.history.release(this, nowMs);
   }
 
-  /** Reads so that {@link covers} comes true; joins a read that is under way. Rejects where the log cannot be read now. */
+  /**
+   * Reads so that {@link covers} comes true; joins a read that is under way. Rejects where the log cannot be read now. Nothing is
+   * read where nobody waits any more when it is its turn.
+   */
   async extend(start: ArchiveStart): Promise<void> {
     if (this.#reading === undefined) {
       this.#wanted = start;
@@ -122,7 +144,8 @@ export class Backlog implements Droppable {
     try {
       // Those of this turn first: of a storm's cursors the oldest is read from, once.
       await new Promise<void>((resolve) => setImmediate(resolve));
-      await this.#options.reader.read(async () => {
+      const isWanted = () => this.#awaited > 0;
+      await this.#options.reader.read(isWanted, async () => {
         const start = this.#wanted ?? { kind: 'all' };
         this.#wanted = undefined;
         await this.#readFrom(start);
@@ -133,37 +156,33 @@ export class Backlog implements Droppable {
   }
 
   async #readFrom(start: ArchiveStart): Promise<void> {
-    const { archive, destination, history, limit, encode, retention } = this.#options;
+    const { archive, destination, history, limit, encode, retention, clock } = this.#options;
     const { log } = history;
     const { epoch } = log;
     const maxBytes = Math.max(destination.route.config.history.bytes, MIN_READ_BYTES);
     // What memory has as well is read, too: by the time the answer is here memory may have moved on.
     const through = log.offset;
-    if (this.#awaited > 0 && !history.isHolding) history.holdAfter(through);
+    if (this.#awaited > 0 && !history.isHeldBy(this)) history.hold(this, through);
     const read = await archive.read(destination, { from: start, through, limit, maxBytes });
     this.drop();
     if (this.#isClosed || log.epoch !== epoch) return;
     const entries = read.publications.map(({ offset, publication }) => encode(publication, offset));
     const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-    this.#page = { entries, after: read.after, through, cut: read.cut, start, epoch, bytes };
-    if (this.#awaited > 0) history.holdAfter(through);
+    const { after, cut } = read;
+    this.#page = { entries, after, through, cut, start, readMs: clock.now(), epoch, bytes };
+    if (this.#awaited > 0) history.hold(this, through);
     retention.use(this, bytes);
   }
 }
 
-/** Whether there is an entry from before the moment asked for, so that none since is missing. */
-function isOlder(entry: Entry | undefined, { timeMs }: Extract<ArchiveStart, { kind: 'since' }>): boolean {
-  return entry !== undefined && entry.timeMs < timeMs;
+/** Whether `start` goes back at least as far as `other`. */
+function reaches(start: ArchiveStart, other: ArchiveStart): boolean {
+  if (start.kind === 'after') return other.kind === 'after' && start.offset <= other.offset;
+  if (start.kind === 'last') return other.kind === 'last' && start.count >= other.count;
+  if (start.kind === 'since') return other.kind === 'since' && start.timeMs <= other.timeMs;
+  return start.kind === other.kind;
 }
 
-function reaches(page: Page | undefined, start: ArchiveStart): boolean {
-  return page !== undefined && page.start.kind === start.kind && further(page.start, start) === page.start;
-}
-
-/** The one of two that reaches back further, where that can be told; else the later: whoever is not served asks again. */
 function further(a: ArchiveStart, b: ArchiveStart): ArchiveStart {
-  if (a.kind === 'after' && b.kind === 'after') return a.offset < b.offset ? a : b;
-  if (a.kind === 'last' && b.kind === 'last') return a.count > b.count ? a : b;
-  if (a.kind === 'since' && b.kind === 'since') return a.timeMs < b.timeMs ? a : b;
-  return a.kind === 'all' ? a : b;
+  return reaches(a, b) ? a : b;
 }

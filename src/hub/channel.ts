@@ -22,13 +22,10 @@ export interface ChannelOptions {
   readonly metrics: RouteMetrics;
   readonly source: Source;
   readonly history: History;
-  /** Absent where what memory no longer holds is gone. */
-  readonly backlog: Backlog | undefined;
-  /**
-   * Apart from it, the current values of a key-value route: they say nothing of what was deleted, which who comes back
-   * is owed.
-   */
-  readonly values: Backlog | undefined;
+  /** For who comes back. Absent where what memory no longer holds is gone. */
+  readonly missed: Backlog | undefined;
+  /** For who joins without a cursor. Absent also where they are sent nothing. */
+  readonly joining: Backlog | undefined;
 }
 
 /** One channel with its subscribers, and what arrived for it in this turn. */
@@ -37,8 +34,8 @@ export class Channel implements Sink {
   readonly metrics: RouteMetrics;
   readonly source: Source;
   readonly history: History;
-  readonly #backlog: Backlog | undefined;
-  readonly #values: Backlog | undefined;
+  readonly #missed: Backlog | undefined;
+  readonly #joining: Backlog | undefined;
   readonly subscribers = new Set<Subscriber>();
   /**
    * Frames of this turn, not flushed yet; absent where there are none. An empty array kept for the next turn would grow
@@ -54,14 +51,14 @@ export class Channel implements Sink {
   readonly #owner: ChannelOwner;
   readonly #linger: Timer;
 
-  constructor({ owner, destination, metrics, source, history, backlog, values }: ChannelOptions) {
+  constructor({ owner, destination, metrics, source, history, missed, joining }: ChannelOptions) {
     this.#owner = owner;
     this.destination = destination;
     this.metrics = metrics;
     this.source = source;
     this.history = history;
-    this.#backlog = backlog;
-    this.#values = values;
+    this.#missed = missed;
+    this.#joining = joining;
     this.#linger = new Timer({ onDue: () => this.#owner.vacated(this) });
   }
 
@@ -71,13 +68,13 @@ export class Channel implements Sink {
 
   /** Where what memory does not hold of what `start` asks for is read again. */
   backlogOf(start: ArchiveStart): Backlog | undefined {
-    return start.kind === 'values' ? this.#values : this.#backlog;
+    return start.kind === 'after' ? this.#missed : this.#joining;
   }
 
   /** Lets go of what was read again. */
   closeBacklogs(): void {
-    this.#backlog?.close();
-    this.#values?.close();
+    this.#missed?.close();
+    this.#joining?.close();
   }
 
   publish(publication: Publication, offset?: number): void {

@@ -13,6 +13,7 @@ import { Line } from './line.ts';
 import { type Log, LogSet, viewCursor } from './log.ts';
 import { Reader } from './reader.ts';
 import { Recovery } from './recovery.ts';
+import { Replays } from './replays.ts';
 import { Retention } from './retention.ts';
 import type { Intake, Publication, Source } from './source.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -50,6 +51,7 @@ export class Hub implements ChannelOwner, Intake {
   readonly #encoder: Encoder;
   readonly #reader = new Reader();
   readonly #line: Line;
+  readonly #replays = new Replays();
   readonly #shelves = new Map<Route, Shelf>();
   readonly #logs: Log[] = [];
   readonly #logSets = new Map<string, LogSet>();
@@ -139,7 +141,8 @@ export class Hub implements ChannelOwner, Intake {
     const logs = this.logsOf(channels.map(({ destination }) => destination));
     // From here on what reaches the subscriber is what it may be given.
     subscriber.view = logs.isSingle ? undefined : { logs, ahead: undefined };
-    return new Recovery({ clock, metrics, maxReplay, line: this.#line, subscriber, channels, logs, cursor });
+    const [line, replays] = [this.#line, this.#replays];
+    return new Recovery({ clock, metrics, maxReplay, line, replays, subscriber, channels, logs, cursor });
   }
 
   /** The cursor of this moment on these channels, after a flush; empty while none of their logs is known. */
@@ -224,9 +227,10 @@ export class Hub implements ChannelOwner, Intake {
     for (const log of this.#logs) log.flushed = log.offset;
   }
 
-  /** Lets go of history that is too old; to be called now and then. */
+  /** Lets go of history that is too old; to be called about once a second. */
   sweep(): void {
     this.#retention.sweep(this.#options.clock.wall());
+    this.#replays.age();
   }
 
   /** Closes every channel upstream; for the end of the process. */
@@ -249,7 +253,8 @@ export class Hub implements ChannelOwner, Intake {
     this.#indexOf(log);
     const history = log.histories.get(destination.channel) ?? this.#history(log, destination);
     history.held = true;
-    const isState = destination.route.config.source.kind === 'kv';
+    const { source: from, replay } = destination.route.config;
+    const isSent = from.kind === 'kv' || replay.kind !== 'none';
     const routeMetrics = metrics.route(destination.route.name);
     const channel = new Channel({
       owner: this,
@@ -257,8 +262,8 @@ export class Hub implements ChannelOwner, Intake {
       metrics: routeMetrics,
       source,
       history,
-      backlog: this.#backlog(source, destination, history),
-      values: isState ? this.#backlog(source, destination, history) : undefined,
+      missed: this.#backlog(source, destination, history),
+      joining: isSent ? this.#backlog(source, destination, history) : undefined,
     });
     this.#breaks(channel, 'evicted');
     this.#channels.set(channel.name, channel);
@@ -269,6 +274,7 @@ export class Hub implements ChannelOwner, Intake {
   #backlog({ archive, log }: Source, destination: Destination, history: History): Backlog | undefined {
     if (archive === undefined) return undefined;
     return new Backlog({
+      clock: this.#options.clock,
       retention: this.#retention,
       reader: this.#reader,
       archive,

@@ -9,12 +9,13 @@ export class Reader {
   #active = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** Runs `read` when it is its turn, and gives what it gives. */
-  async read<T>(read: () => Promise<T>): Promise<T> {
+  /** Runs `read` when it is its turn, and gives what it gives; undefined where it `isWanted` no more by then. */
+  async read<T>(isWanted: () => boolean, read: () => Promise<T>): Promise<T | undefined> {
     if (this.#active >= CONCURRENT_READS) await new Promise<void>((go) => this.#waiting.push(go));
     else this.#active += 1;
-    this.reads += 1;
     try {
+      if (!isWanted()) return undefined;
+      this.reads += 1;
       return await read();
     } catch (error) {
       this.failures += 1;

@@ -1,13 +1,14 @@
 import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
 import { formatCursor, type Position } from '../protocol/cursor.ts';
-import { type Frame, oneIdEach } from '../protocol/frame.ts';
+import { type Frame, oneIdEach, recastChunks } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Backlog } from './backlog.ts';
 import type { Channel } from './channel.ts';
 import { type Entry, hasEnded } from './history.ts';
 import type { Line } from './line.ts';
 import type { Log, LogSet, View } from './log.ts';
+import type { Replays } from './replays.ts';
 import type { ArchiveStart } from './source.ts';
 import type { Subscriber } from './subscriber.ts';
 import { cursorsOf } from './view.ts';
@@ -29,14 +30,14 @@ export interface Recovered {
   readonly channels: readonly Opened[];
   /** Where the replay begins: who loses the connection on the way resumes from what it got. */
   readonly cursor: string;
-  readonly frames: readonly Frame[];
-  /** What each frame is to have for an `id:`, where that is not its own. */
-  readonly ids: readonly string[] | undefined;
+  /** What is replayed. */
+  readonly chunks: readonly Uint8Array[];
 }
 
 export interface RecoveryOptions {
   readonly clock: Clock;
   readonly line: Line;
+  readonly replays: Replays;
   readonly metrics: Metrics;
   /** Most events that one channel gives. */
   readonly maxReplay: number;
@@ -66,6 +67,8 @@ export class Recovery {
   readonly #newest = new Map<Log, number>();
   readonly #awaited: Backlog[] = [];
   #rounds = 0;
+  #hasQueued = false;
+  #isCancelled = false;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -76,7 +79,8 @@ export class Recovery {
    * Calls `failed` where the log cannot be read now: the client should come back with the same cursor.
    */
   start(ready: () => void, failed: (error: unknown) => void): void {
-    const { channels, line } = this.#options;
+    if (this.#isCancelled) return;
+    const { channels } = this.#options;
     const opening = channels.filter((channel) => channel.opening);
     if (opening.length > 0) {
       let left = opening.length;
@@ -89,20 +93,53 @@ export class Recovery {
       return;
     }
     const needed = this.#rounds < MAX_ROUNDS ? this.#needed() : [];
-    if (needed.length === 0) {
+    if (needed.length > 0) {
+      this.#rounds += 1;
+      // Thousands may wait for one and the same read.
+      Promise.all(needed).then(
+        () => this.#queue(ready, failed),
+        (error: unknown) => this.#fail(failed, error),
+      );
+    } else if (!this.#hasQueued && this.#replaysAnything()) this.#queue(ready, failed);
+    else {
       ready();
       this.#leave();
-      return;
     }
-    this.#rounds += 1;
-    Promise.all(needed).then(
-      // Thousands may wait for one and the same read.
-      () => line.join(() => this.start(ready, failed)),
-      (error: unknown) => {
-        this.#leave();
-        failed(error);
-      },
-    );
+  }
+
+  /** The connection is gone: neither callback is called any more, and what is read for nobody else is not read. */
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#leave();
+  }
+
+  // Thousands may come back in one moment, each to be sent much: what is live comes between.
+  #queue(ready: () => void, failed: (error: unknown) => void): void {
+    if (this.#isCancelled) return;
+    this.#hasQueued = true;
+    this.#options.line.join(() => this.start(ready, failed));
+  }
+
+  #fail(failed: (error: unknown) => void, error: unknown): void {
+    if (this.#isCancelled) return;
+    this.#leave();
+    failed(error);
+  }
+
+  /** Whether there is anything but what is live; then it is not done in the turn of the request. */
+  #replaysAnything(): boolean {
+    const { channels, cursor, clock } = this.#options;
+    const nowMs = clock.wall();
+    return channels.some((channel) => {
+      const { history, source } = channel;
+      const position = this.#position(source.log);
+      const isReset = cursor !== undefined && position === undefined;
+      const start = this.#start(channel, position, nowMs);
+      if (start === undefined && !isReset) return false;
+      const read = start === undefined ? undefined : channel.backlogOf(start)?.page?.entries.at(-1);
+      const newest = Math.max(history.newest?.offset ?? 0, read?.offset ?? 0);
+      return newest > (position?.offset ?? 0);
+    });
   }
 
   #leave(): void {
@@ -196,10 +233,10 @@ export class Recovery {
     const start: ArchiveStart = { kind: 'after', offset: position.offset };
     const entries = collect(channel, start, nowMs);
     if (source.interrupted) return { verdict: 'gap', reason: 'disconnected', entries };
-    const page = channel.backlogOf(start)?.page;
-    const after = Math.min(page?.after ?? Infinity, history.evictedThrough);
+    const backlog = channel.backlogOf(start);
+    const after = Math.min(backlog?.page?.after ?? Infinity, history.evictedThrough);
     if (position.offset >= after) return { verdict: 'recovered', entries };
-    return { verdict: 'gap', reason: page?.cut ?? history.evictedReason, entries };
+    return { verdict: 'gap', reason: backlog?.cutOf(start) ?? history.evictedReason, entries };
   }
 
   /** For who brings no position of this log; `isReset` where one of another log was brought. */
@@ -213,7 +250,7 @@ export class Recovery {
 
   /** Puts what is replayed of all channels in order, with the cursors that a client may come back with on the way. */
   #arrange(frames: Frame[], ahead: Map<Log, number>): Omit<Recovered, 'channels'> {
-    const { logs, subscriber } = this.#options;
+    const { logs, subscriber, replays } = this.#options;
     const view: View = { logs, ahead: ahead.size === 0 ? undefined : ahead };
     subscriber.view = logs.isSingle && view.ahead === undefined ? undefined : view;
     const order = (frame: Frame) => logs.logs.indexOf(frame.log as Log);
@@ -227,8 +264,8 @@ export class Recovery {
     const starts = new Map(logs.logs.map((log) => [log, before(log)]));
     const start = (log: Log) => starts.get(log) ?? 0;
     const cursor = formatCursor(logs.logs, start);
-    if (logs.isSingle) return { cursor, frames: oneIdEach(frames), ids: undefined };
-    return { cursor, frames, ids: cursorsOf(frames, logs, start) };
+    if (logs.isSingle) return { cursor, chunks: replays.chunks(oneIdEach(frames)) };
+    return { cursor, chunks: recastChunks(frames, cursorsOf(frames, logs, start)) };
   }
 }
 
@@ -270,7 +307,8 @@ function bounded(
   channel: Channel,
 ): { resume: Verdict; reason?: GapReason | undefined; entries: readonly Entry[] } {
   const isState = channel.destination.route.config.source.kind === 'kv';
-  const cut = isState && verdict === 'live' ? channel.backlogOf({ kind: 'values' })?.page?.cut : undefined;
+  const values: ArchiveStart = { kind: 'values' };
+  const cut = isState && verdict === 'live' ? channel.backlogOf(values)?.cutOf(values) : undefined;
   if (entries.length <= maxReplay && cut === undefined) return { resume: verdict, reason, entries };
   const isOwed = verdict === 'recovered' || isState;
   return {

@@ -66,7 +66,6 @@ export class Retention implements Budget {
     for (const shelf of this.#shelves) {
       for (let history = shelf.first; history?.isStale(nowMs); history = shelf.first) {
         while (history.size > 0) history.evict(nowMs);
-        shelf.remove(history);
         history.retire();
       }
     }
@@ -103,10 +102,7 @@ export class Retention implements Budget {
     }
     if (oldest === undefined) return false;
     oldest.evict(0);
-    if (oldest.size === 0) {
-      oldest.shelf.remove(oldest);
-      oldest.retire();
-    }
+    oldest.retire();
     return true;
   }
 }

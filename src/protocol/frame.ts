@@ -18,10 +18,12 @@ export interface Frame {
  * Largest chunk: frames are joined up to it (copying more costs more than a second write), and a larger frame is cut
  * into slices of it, since what the kernel does not take of a chunk is copied into a buffer that nobody bounds.
  */
-const CHUNK_BYTES = 64 * 1024;
+export const CHUNK_BYTES = 64 * 1024;
 
-/** A replay up to this size is joined; a larger one waits, for a slow reader, as references to what all share. */
-const JOINED_REPLAY_BYTES = 16 * 1024;
+/** Frames whose `id:` is exchanged are joined up to this size… */
+const RECAST_BYTES = 16 * 1024;
+/** …but for those from this size on: for a slow reader they wait as references to what all share. */
+const SHARED_BYTES = 1024;
 
 /** What one connection is to be sent in one turn: the frames, and the same bytes as few chunks. */
 export interface Batch {
@@ -67,20 +69,34 @@ export function oneIdEach(frames: readonly Frame[]): readonly Frame[] {
 }
 
 /**
- * Replayed frames as chunks: few, or the frames' own bytes where they are many, since each of many clients gets its own
- * run and may be slow to take it. `ids`, where given, are what each is to have for an `id:` instead of its own.
+ * Replayed frames as chunks, each frame with the `id:` that is given for it instead of its own. What is small is copied for
+ * each client: a reference would take as much, and each write costs.
  */
-export function replayChunks(frames: readonly Frame[], ids?: readonly string[]): readonly Uint8Array[] {
-  const size = frames.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  if (size > JOINED_REPLAY_BYTES) return frames.flatMap((frame, i) => apart(frame, ids?.[i]));
-  const cast = ids === undefined ? frames : frames.map((frame, i) => withOtherId(frame, ids[i] ?? ''));
-  return makeBatch(cast).chunks;
-}
-
-function apart(frame: Frame, id: string | undefined): Uint8Array[] {
-  if (id === undefined) return slices(frame.bytes);
-  const shared = slices(withoutId(frame).bytes);
-  return id === '' ? shared : [Buffer.from(idLine(id)), ...shared];
+export function recastChunks(frames: readonly Frame[], ids: readonly string[]): readonly Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  let gathered: Uint8Array[] = [];
+  let size = 0;
+  const gather = (bytes: Uint8Array) => {
+    gathered.push(bytes);
+    size += bytes.length;
+  };
+  const flush = () => {
+    if (gathered.length > 0) chunks.push(join(gathered, size));
+    gathered = [];
+    size = 0;
+  };
+  for (const [i, frame] of frames.entries()) {
+    const line = idLine(ids[i] ?? '');
+    const { bytes } = withoutId(frame);
+    if (line !== '') gather(Buffer.from(line, 'latin1'));
+    if (bytes.length >= SHARED_BYTES) {
+      flush();
+      chunks.push(...slices(bytes));
+    } else gather(bytes);
+    if (size >= RECAST_BYTES) flush();
+  }
+  flush();
+  return chunks;
 }
 
 /** The frame with another `id:` line in the place of its own, or with none. Copies its bytes. */
@@ -102,14 +118,16 @@ function idLine(id: string): string {
   return id === '' ? '' : `id: ${id}\n`;
 }
 
-function slices(bytes: Uint8Array): Uint8Array[] {
+/** Bytes as chunks, without copying them. */
+export function slices(bytes: Uint8Array): Uint8Array[] {
   if (bytes.length <= CHUNK_BYTES) return [bytes];
   const cut: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) cut.push(bytes.subarray(at, at + CHUNK_BYTES));
   return cut;
 }
 
-function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
+/** `size` bytes of pieces as one; not copied where there is but one. */
+export function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
   const [only] = pieces;
   if (pieces.length === 1 && only !== undefined) return only;
   return Buffer.concat(pieces, size);

@@ -4,13 +4,14 @@ import type { TimerWheel } from '../clock.ts';
 import type { Archive, ArchivePage, ArchiveRange, ArchiveStart } from '../hub/source.ts';
 import { RouteMetrics } from '../metrics.ts';
 import type { Destination } from '../routing/router.ts';
-import { openJetStream } from './jetstream.ts';
+import { isUnstored, openJetStream, type Trouble, troubleOf } from './jetstream.ts';
+import { isOfBucket } from './kv.ts';
 import { Latest } from './latest.ts';
 import { narrow } from './narrow.ts';
 import type { ConsumerStart } from './ordered-consumer.ts';
 import { toPublication } from './publication.ts';
 import { Selection } from './selection.ts';
-import { lossAfter, mayHaveReplaced, replacesOld } from './stream-loss.ts';
+import { lossAfter, newestHole, replacesOld, type Span } from './stream-loss.ts';
 import { type StoredMessage, StreamReader, storedByLeader } from './stream-reader.ts';
 
 export interface StreamArchiveOptions {
@@ -20,8 +21,14 @@ export interface StreamArchiveOptions {
   readonly maxEventBytes: number;
   /** Creation time of the stream that the positions are of, if that is known. */
   created(): string | undefined;
-  /** Called when the stream was found to be another one. */
+  /** The newest position that is known here. */
+  known(): number;
+  /** Whether the stream is known not to be had. */
+  isOut(): boolean;
+  /** Called when the stream was found to be another one, or gone. */
   changed(): void;
+  /** Called when it could not be read, and will not be before somebody mends that. */
+  refused(trouble: Trouble, error: unknown): void;
 }
 
 /** Messages that a replica may be behind; whoever is behind further is not read from. */
@@ -51,25 +58,52 @@ export class StreamArchive implements Archive {
   }
 
   async newest(): Promise<number> {
-    return (await this.#look()).state.last_seq;
+    try {
+      return (await this.#look()).state.last_seq;
+    } catch (error) {
+      this.#accept(error);
+      return this.#options.known();
+    }
   }
 
   async read(destination: Destination, range: ArchiveRange): Promise<ArchivePage> {
+    try {
+      return await this.#read(destination, range);
+    } catch (error) {
+      this.#accept(error);
+      return { publications: [], after: range.through, cut: 'unavailable' };
+    }
+  }
+
+  async #read(destination: Destination, range: ArchiveRange): Promise<ArchivePage> {
     const jsm = await this.#open();
     const { from, through } = range;
     const last = from.kind === 'last' && from.count === 1 ? await this.#last(jsm, destination) : undefined;
     const isLast = last === null || (last !== undefined && last.stamp.offset <= through);
     const selection = isLast
-      ? this.#select(range, (last?.stamp.offset ?? 1) - 1, last === null ? [] : [last])
+      ? this.#select(destination, range, (last?.stamp.offset ?? 1) - 1, last === null ? [] : [last])
       : await this.#readAll(jsm, destination, range);
     // Only now: what was deleted, or made anew, up to here may be missing.
     const info = await this.#look();
     if (!isLast && info.config.num_replicas > 1) await this.#complete(jsm, destination, range, selection);
-    if (from.kind === 'after') {
-      const isBucket = destination.route.config.source.kind === 'kv';
-      await checkLoss({ jsm, info, offset: from.offset, selection, isBucket });
-    }
+    if (from.kind === 'after')
+      await checkLoss({ jsm, info, offset: from.offset, through }, destination, selection);
     return this.#page(destination, selection);
+  }
+
+  /**
+   * Whoever is sent away because of a failure comes back with the same cursor, and with the other channels that it wants: so
+   * what will not pass by itself is told as a gap instead.
+   * @throws the error, where it may pass
+   */
+  #accept(error: unknown): void {
+    const { changed, isOut, refused } = this.#options;
+    const trouble = troubleOf(error);
+    // A server that has just started may be without JetStream for a moment.
+    const isPassing = trouble.kind === 'passing' || (trouble.kind === 'absent' && !isOut());
+    if (isPassing && !isUnstored(error)) throw error;
+    if (trouble.kind === 'missing') changed();
+    refused(trouble, error);
   }
 
   async #open(): Promise<JetStreamManager> {
@@ -97,19 +131,25 @@ export class StreamArchive implements Archive {
     return found === null ? null : storedByLeader(found);
   }
 
-  #select(range: ArchiveRange, after: number, messages: readonly StoredMessage[]): Selection {
-    const selection = new Selection({ range, after, maxEventBytes: this.#options.maxEventBytes });
+  #select(
+    destination: Destination,
+    range: ArchiveRange,
+    after: number,
+    messages: readonly StoredMessage[],
+  ): Selection {
+    const { maxEventBytes } = this.#options;
+    const selection = new Selection({ range, after, maxEventBytes, isBucket: isOfBucket(destination) });
     for (const message of messages) selection.show(message);
     return selection;
   }
 
-  async #readAll(jsm: JetStreamManager, { subject }: Destination, range: ArchiveRange): Promise<Selection> {
+  async #readAll(jsm: JetStreamManager, destination: Destination, range: ArchiveRange): Promise<Selection> {
     const { stream, wheel } = this.#options;
-    const options = { connection: this.#connected, jsm, wheel, stream, filter: subject };
+    const options = { connection: this.#connected, jsm, wheel, stream, filter: destination.subject };
     let reader = new StreamReader(options);
     try {
       const { offset, waiting } = await reader.open(startOf(range.from));
-      const selection = this.#select(range, firstAfter(range.from, offset), []);
+      const selection = this.#select(destination, range, firstAfter(range.from, offset), []);
       const start = await narrow(options, range, offset + 1, waiting);
       if (start !== undefined) {
         void reader.close();
@@ -165,27 +205,28 @@ export class StreamArchive implements Archive {
   }
 }
 
-interface Check {
-  readonly jsm: JetStreamManager;
-  readonly info: StreamInfo;
-  readonly offset: number;
-  readonly selection: Selection;
-  readonly isBucket: boolean;
+/** Tells the selection what it may lack of a span. */
+async function checkLoss(span: Span, destination: Destination, selection: Selection): Promise<void> {
+  const isBucket = isOfBucket(destination);
+  const loss = await lossAfter(span, isBucket);
+  if (loss !== undefined) selection.missing(loss.reason, loss.through);
+  if (isBucket || !replacesOld(span.info)) return;
+  const hole = await newestReplaced(span, destination.subject);
+  if (hole !== undefined) selection.missing('too-old', hole);
 }
 
-/** Tells the selection what it may lack of what came after `offset`. */
-async function checkLoss({ jsm, info, offset, selection, isBucket }: Check): Promise<void> {
-  const loss = await lossAfter(jsm, info, offset, isBucket);
-  if (loss !== undefined) selection.missing(loss.reason, loss.through);
-  if (isBucket || !replacesOld(info)) return;
-  const bySubject = new Map<string, { readonly first: number; count: number }>();
-  for (const { message, stamp } of selection.messages) {
-    const known = bySubject.get(message.subject);
-    if (known === undefined) bySubject.set(message.subject, { first: stamp.offset, count: 1 });
-    else known.count += 1;
-  }
-  for (const { first, count } of bySubject.values())
-    if (mayHaveReplaced(info, count)) selection.missing('too-old', first - 1);
+/**
+ * The newest message of a span that may have been of this subject, and have been replaced. The oldest of a subject go first,
+ * so behind the oldest that is left nothing was replaced, whatever the limit is or was. That fewer are left than the limit
+ * would be no such proof: one of them may have been deleted, or the limit been raised.
+ */
+async function newestReplaced(span: Span, subject: string): Promise<number | undefined> {
+  if (/[*>]/.test(subject)) return newestHole(span);
+  const query = { seq: 1, next_by_subj: subject };
+  const oldest = await span.jsm.streams.getMessage(span.info.config.name, query);
+  // What replaces is there; so nothing was replaced.
+  if (oldest === null) return undefined;
+  return newestHole({ ...span, through: Math.min(span.through, oldest.seq - 1) });
 }
 
 function startOf(from: ArchiveStart): ConsumerStart {

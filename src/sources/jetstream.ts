@@ -24,6 +24,14 @@ export type Trouble =
   /** No answer in time, no leader, a limit: asking again may do. */
   | { readonly kind: 'passing' };
 
+/** JSConsumerFilterNotSubsetErr. */
+const UNSTORED_CODE = 10093;
+
+/** Whether a consumer was refused since nothing is stored under its one filter. nats-server 2.10 and later do not mind. */
+export function isUnstored(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === UNSTORED_CODE;
+}
+
 export function troubleOf(error: unknown): Trouble {
   const causes = [error, error instanceof Error ? error.cause : undefined];
   for (const cause of causes) {

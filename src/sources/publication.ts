@@ -4,7 +4,7 @@ import type { RouteMetrics } from '../metrics.ts';
 import { isFieldValue } from '../protocol/sse.ts';
 import { RESERVED_EVENT_PREFIX } from '../routing/event.ts';
 import type { Destination } from '../routing/router.ts';
-import { type KeyOperation, keyOf, operationOf } from './kv.ts';
+import { type KeyOperation, keyOf, MARKER_HEADER, operationOf } from './kv.ts';
 
 /** What is used of a NATS message; its client's `Msg` is one. */
 export interface Message {
@@ -63,6 +63,11 @@ export function headerOf(message: Message, name: string): string | undefined {
     // InvalidArgumentError
     return undefined;
   }
+}
+
+/** Whether nobody published it: the server says that the last message of a subject is gone. Its payload is empty. */
+export function isMarker(message: Message): boolean {
+  return message.data.length === 0 && (headerOf(message, MARKER_HEADER) ?? '') !== '';
 }
 
 type Header = (name: string) => string | undefined;

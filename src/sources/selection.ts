@@ -1,7 +1,7 @@
 import type { ArchiveRange } from '../hub/source.ts';
 import type { GapReason } from '../reasons.ts';
 import { operationOf } from './kv.ts';
-import { headerOf } from './publication.ts';
+import { headerOf, isMarker } from './publication.ts';
 import type { StoredMessage } from './stream-reader.ts';
 
 export interface SelectionOptions {
@@ -10,6 +10,8 @@ export interface SelectionOptions {
   readonly maxEventBytes: number;
   /** Everything after this offset will be shown to it. */
   readonly after: number;
+  /** Whether it is a bucket's, in which a deletion is something to tell. */
+  readonly isBucket: boolean;
 }
 
 /** The newest of what is shown to it, oldest first, within the limits of a range; and what it is complete of. */
@@ -44,10 +46,11 @@ export class Selection {
 
   /** In ascending order. Whether more may follow that is within the range. */
   show(stored: StoredMessage): boolean {
-    const { range, maxEventBytes } = this.#options;
+    const { range, maxEventBytes, isBucket } = this.#options;
     const { offset } = stored.stamp;
     if (offset > range.through) return false;
     this.newest = offset;
+    if (!isBucket && isMarker(stored.message)) return true;
     if (range.from.kind === 'values') {
       // Twice only where it changed meanwhile, or the leader had newer ones than the replica that was read.
       this.#takeOut(this.#places.get(stored.message.subject));

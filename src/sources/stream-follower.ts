@@ -1,13 +1,13 @@
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { type Clock, jitter, type TimerWheel } from '../clock.ts';
-import type { GapReason } from '../reasons.ts';
 import { type Delivery, justAfter } from './delivery.ts';
-import { openJetStream, type Trouble, troubleOf } from './jetstream.ts';
-import { type ConsumerStart, OrderedConsumer } from './ordered-consumer.ts';
-import { covers, filtersOf, overlaps } from './stream-filter.ts';
+import { isUnstored, openJetStream, troubleOf } from './jetstream.ts';
+import { type ConsumerOpening, type ConsumerStart, OrderedConsumer } from './ordered-consumer.ts';
+import { filtersFor, storageOf, unstoredBy } from './stream-filter.ts';
+import type { StreamFollowing } from './stream-following.ts';
 import { epochAfterLoss, epochOf } from './stream-identity.ts';
-import { type Loss, lossAfter, mayHaveReplaced, replacesOld } from './stream-loss.ts';
+import { type Loss, lossAfter, newestHole, replacesOld } from './stream-loss.ts';
 import { wait } from './wait.ts';
 
 export interface StreamFollowerOptions {
@@ -26,35 +26,6 @@ export interface StreamFollowerOptions {
   readonly follower: StreamFollowing;
 }
 
-/** What following a stream comes to. No call may throw. */
-export interface StreamFollowing {
-  /** The newest position that was passed on. */
-  readonly offset: number;
-  /** The log begins after `offset`; `startMs`: what was stored later is not missed. */
-  begin(epoch: string, offset: number, startMs: number): void;
-  /** One message. `isWarm`: it was there before this process was. */
-  message(message: Msg, delivery: Delivery, isWarm: boolean): void;
-  /** Nothing of ours lies between the newest message and `offset`. */
-  idle(offset: number): void;
-  /** All that there was when the consumer began has been passed on. */
-  caughtUp(): void;
-  /** The log was made anew: to be said to whoever reads it. */
-  recreated(): void;
-  lost(loss: Loss): void;
-  /** Older messages of this subject than those that were just passed on may have been missed. */
-  lostOf(subject: string, reason: GapReason): void;
-  /** What is stored from now on is delivered. Said at every beginning, and perhaps again. */
-  available(): void;
-  /** An attempt to follow it failed; `failures` in a row. */
-  failed(trouble: Trouble, error: unknown, failures: number): void;
-  /** A consumer came to its end for another reason than ours; another one is made. */
-  ended(reason: string): void;
-  /** Several filters were needed, and the server cannot have them, so that it sends the whole stream. */
-  unfiltered(): void;
-  /** Filters that the stream stores nothing of. */
-  unstored(filters: readonly string[]): void;
-}
-
 /** Waits between attempts, in milliseconds: doubled from the first up to the second… */
 const RETRY_MS = [250, 10_000] as const;
 /** …or to this one where asking sooner would hardly help. */
@@ -63,8 +34,6 @@ const LONG_RETRY_MS = 60_000;
 const MAX_LOOKS = 4;
 /** …and how long after one another, in milliseconds. */
 const LOOK_MS = 1_000;
-/** `filter_subjects` came with this version. */
-const MULTIPLE_FILTERS: readonly [number, number] = [2, 10];
 
 /** What is known of the stream that was followed last. */
 interface Known {
@@ -100,8 +69,12 @@ export class StreamFollower {
   /** Messages before it has caught up; how many there are. */
   #waiting: number | undefined;
   #received = 0;
-  /** Messages of each subject since it went on, until it has caught up; where older ones may have been replaced. */
+  /** Messages of each subject since it went on, until it has caught up; where older ones may have been replaced… */
   #counts: Map<string, number> | undefined;
+  /** …and how many tell that they may. */
+  #telling = 1;
+  /** Up to here something may be missing of a log that has begun, until it is caught up with. */
+  #hole = 0;
   #info: StreamInfo | undefined;
   /** What the newest message said is left. */
   #pending = 0;
@@ -163,21 +136,25 @@ export class StreamFollower {
     const jsm = await openJetStream(connection);
     const info = await this.#inspect(jsm, signal);
     const loss = await this.#lossOf(jsm, info);
+    const hole = await this.#holeOf(jsm, info);
     if (signal.aborted) return 'stopped';
+    const before = this.#known;
     const { start, beginning } = this.#plan(info, loss);
     this.#info = info;
     this.#beginning = beginning;
-    this.#isWarm = beginning?.isWarm ?? false;
+    // Warming that broke off goes on: the rest of it is of the past, too.
+    this.#isWarm = beginning?.isWarm ?? this.#isWarm;
+    if (beginning !== undefined || this.#isWarm || this.#known !== before)
+      this.#hole = Math.max(this.#hole, hole ?? 0);
     this.#received = 0;
     this.#waiting = undefined;
-    this.#counts = beginning === undefined && replacesOld(info) ? new Map() : undefined;
-    const consumer = this.#makeConsumer(connection, info, start);
-    this.#consumer = consumer;
+    this.#expectReplaced(info, hole);
+    const filters = this.#filters(connection, info);
+    const { consumer, opening } = await this.#open(connection, jsm, start, filters);
     const life = new AbortController();
     try {
-      const { offset, waiting } = await consumer.open(jsm);
       if (signal.aborted) return 'stopped';
-      this.#opened(info, offset, waiting);
+      this.#opened(info, opening.offset, opening.waiting);
       return await Promise.race([consumer.ended, this.#watch(jsm, info, life.signal)]);
     } finally {
       life.abort();
@@ -196,9 +173,39 @@ export class StreamFollower {
     }
   }
 
-  #makeConsumer(connection: NatsConnection, info: StreamInfo, start: ConsumerStart): OrderedConsumer {
+  #filters(connection: NatsConnection, { config }: StreamInfo): readonly string[] {
+    const { filters, follower } = this.#options;
+    const unstored = unstoredBy(config, filters);
+    if (unstored.length > 0) follower.unstored(unstored);
+    const needed = filtersFor(config, filters, connection.info?.version ?? '');
+    if (needed === undefined) follower.unfiltered();
+    return needed ?? [];
+  }
+
+  async #open(
+    connection: NatsConnection,
+    jsm: JetStreamManager,
+    start: ConsumerStart,
+    filters: readonly string[],
+  ): Promise<{ readonly consumer: OrderedConsumer; readonly opening: ConsumerOpening }> {
+    const consumer = this.#makeConsumer(connection, start, filters);
+    this.#consumer = consumer;
+    try {
+      return { consumer, opening: await consumer.open(jsm) };
+    } catch (error) {
+      consumer.close();
+      // Where it is another one by now it was stopped meanwhile, and perhaps started again.
+      if (filters.length === 0 || !isUnstored(error) || this.#consumer !== consumer) throw error;
+      return this.#open(connection, jsm, start, []);
+    }
+  }
+
+  #makeConsumer(
+    connection: NatsConnection,
+    start: ConsumerStart,
+    filters: readonly string[],
+  ): OrderedConsumer {
     const { wheel, stream, heartbeatMs } = this.#options;
-    const filters = this.#filters(connection, info);
     const receiver = {
       message: (message: Msg, delivery: Delivery) => this.#message(message, delivery),
       idle: (offset: number) => this.#idle(offset),
@@ -206,27 +213,30 @@ export class StreamFollower {
     return new OrderedConsumer({ connection, wheel, stream, start, filters, heartbeatMs, receiver });
   }
 
-  #filters(connection: NatsConnection, { config }: StreamInfo): readonly string[] {
-    const { filters, follower } = this.#options;
-    // What a mirror, a source or a transformation stores under is not in `subjects`.
-    const isPlain =
-      config.mirror === undefined && config.sources === undefined && config.subject_transform === undefined;
-    const subjects = isPlain ? (config.subjects ?? []) : ['>'];
-    const stored = filters.filter((filter) => subjects.some((subject) => overlaps(filter, subject)));
-    if (stored.length < filters.length)
-      follower.unstored(filters.filter((filter) => !stored.includes(filter)));
-    // A filter that lets everything pass still costs the server a look at each message.
-    if (subjects.every((subject) => filters.some((filter) => covers(filter, subject)))) return [];
-    const needed = filtersOf(stored.length > 0 ? stored : filters);
-    if (needed.length < 2 || isAtLeast(connection.info?.version ?? '', MULTIPLE_FILTERS)) return needed;
-    follower.unfiltered();
-    return [];
-  }
-
   async #lossOf(jsm: JetStreamManager, info: StreamInfo): Promise<Loss | undefined> {
     const { follower, isBucket } = this.#options;
     if (this.#known?.created !== info.created) return undefined;
-    return lossAfter(jsm, info, follower.offset, isBucket);
+    return lossAfter({ jsm, info, offset: follower.offset, through: info.state.last_seq }, isBucket);
+  }
+
+  /** The newest hole in what comes next, of which a {@link #lossOf} does not tell: all of a log that begins, for one. */
+  async #holeOf(jsm: JetStreamManager, info: StreamInfo): Promise<number | undefined> {
+    const { follower, isBucket } = this.#options;
+    const { last_seq } = info.state;
+    const isSame = this.#known?.created === info.created && !this.#isForeign && last_seq >= follower.offset;
+    if (isBucket || (isSame && !replacesOld(info))) return undefined;
+    return newestHole({ jsm, info, offset: isSame ? follower.offset : 0, through: last_seq });
+  }
+
+  /**
+   * Where a stream has holes in what comes next, they may be of any subject that something comes of: that it has fewer
+   * messages than the limit is no proof, since one may have been deleted, or the limit been raised. A subject that was replaced
+   * in always has its newest, so the others are not told. Holes that come only now are of those that reach the limit.
+   */
+  #expectReplaced(info: StreamInfo, hole: number | undefined): void {
+    const isToldAlready = this.#beginning !== undefined || this.#isWarm || this.#options.isBucket;
+    this.#counts = isToldAlready || !replacesOld(info) ? undefined : new Map();
+    this.#telling = hole === undefined ? info.config.max_msgs_per_subject : 1;
   }
 
   #plan(info: StreamInfo, loss: Loss | undefined): Plan {
@@ -267,11 +277,12 @@ export class StreamFollower {
     return { start: { at: 'offset', offset: first } };
   }
 
-  #begin({ epoch, startMs }: NonNullable<Plan['beginning']>, created: string, offset: number): void {
+  #begin({ epoch, startMs, isWarm }: NonNullable<Plan['beginning']>, created: string, offset: number): void {
     const { follower } = this.#options;
     const isFirst = this.#known === undefined;
     this.#known = { created, epoch, anchor: undefined, lostThrough: 0 };
     this.#isForeign = false;
+    this.#isWarm = isWarm;
     this.#beginning = undefined;
     follower.begin(epoch, offset, startMs);
     if (!isFirst && !this.#isGone) follower.recreated();
@@ -331,17 +342,17 @@ export class StreamFollower {
     this.#waiting = undefined;
     this.#isWarm = false;
     this.#counts = undefined;
-    this.#options.follower.available();
-    this.#options.follower.caughtUp();
+    const { follower } = this.#options;
+    if (this.#hole > 0) follower.holed(Math.min(this.#hole, follower.offset));
+    this.#hole = 0;
+    follower.available();
+    follower.caughtUp();
   }
 
   #count(subject: string): void {
     const count = (this.#counts?.get(subject) ?? 0) + 1;
     this.#counts?.set(subject, count);
-    const { isBucket, follower } = this.#options;
-    if (isBucket || this.#info === undefined) return;
-    const isReached = mayHaveReplaced(this.#info, count) && !mayHaveReplaced(this.#info, count - 1);
-    if (isReached) follower.lostOf(subject, 'too-old');
+    if (count === this.#telling) this.#options.follower.lostOf(subject, 'too-old');
   }
 
   #gone(): void {
@@ -361,8 +372,7 @@ export class StreamFollower {
       const info = await this.#look(jsm, stream);
       if (info === undefined) continue;
       if (info.created !== before.created) return 'the stream was made anew';
-      if (info.config.subjects?.join() !== before.config.subjects?.join())
-        return 'the stream stores other subjects';
+      if (storageOf(info.config) !== storageOf(before.config)) return 'the stream stores other subjects';
       if (info.state.last_seq < offsetBefore) return 'the stream lost its newest messages';
       if (isBehind && info.state.first_seq > follower.offset + 1)
         return 'the stream lost messages before they came';
@@ -378,9 +388,4 @@ export class StreamFollower {
       return undefined;
     }
   }
-}
-
-function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
-  const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number);
-  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
 }

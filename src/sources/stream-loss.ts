@@ -7,49 +7,97 @@ export interface Loss {
   readonly through: number;
 }
 
+/** A part of a stream, as it was when `info` was given. */
+export interface Span {
+  readonly jsm: JetStreamManager;
+  readonly info: StreamInfo;
+  /** It begins after this sequence… */
+  readonly offset: number;
+  /** …and ends with this one; with the newest where that is older. */
+  readonly through: number;
+}
+
 /** Longest list of deleted messages that is asked for; where there are more, any may be missing. */
 const MAX_DETAILS = 10_000;
 
 /**
- * What was in a stream after `offset` and may be gone from it, as its state tells. A stream that keeps but so many messages of
- * each subject always has holes: what they mean only its messages tell (see {@link mayHaveReplaced}). Of a bucket the current
- * values suffice; only where it is empty is anything missing.
+ * What may be gone of a span, whichever channel it was of. Where newer messages take older ones' place there are always
+ * holes: what those mean differs between subjects (see {@link replacesOld}). Of a bucket the current values suffice, and only
+ * deletions matter.
  * @throws Error of the NATS client
  */
-export async function lossAfter(
-  jsm: JetStreamManager,
-  info: StreamInfo,
-  offset: number,
-  isBucket: boolean,
-): Promise<Loss | undefined> {
-  const { config, state } = info;
-  const through = Math.min(state.first_seq - 1, state.last_seq);
-  // Where only newer messages take older ones' place, the first of all moves on without a loss to anybody.
-  const isTold = state.messages === 0 || (!isBucket && (isLimited(info) || !replacesOld(info)));
-  if (through > offset && isTold) return { reason: firstReason(info), through };
-  const deleted = state.num_deleted ?? 0;
-  if (isBucket || deleted === 0 || replacesOld(info)) return undefined;
-  const reason = config.allow_msg_ttl === true ? 'too-old' : 'purged';
-  if (deleted > MAX_DETAILS) return state.last_seq > offset ? { reason, through: state.last_seq } : undefined;
-  const details = await jsm.streams.info(config.name, { deleted_details: true });
-  const newest = (details.state.deleted ?? []).reduce((a, b) => Math.max(a, b), 0);
-  return newest > offset ? { reason, through: newest } : undefined;
+export async function lossAfter(span: Span, isBucket: boolean): Promise<Loss | undefined> {
+  const { info, offset } = span;
+  const front = frontOf(span);
+  if (isBucket || replacesOld(info)) {
+    const deletion = isBucket ? await lostDeletion(span) : undefined;
+    const isTold = info.state.messages === 0 || (isBucket ? mayAge(info) : isLimited(info));
+    return deletion ?? (front > offset && isTold ? { reason: frontReason(info), through: front } : undefined);
+  }
+  const hole = await newestHole(span);
+  if (hole === undefined) return undefined;
+  const reason = mayEndEach(info) ? 'too-old' : 'purged';
+  return { reason: hole <= front ? frontReason(info) : reason, through: hole };
 }
 
-/** Whether the stream lets go of a subject's older messages as newer ones come. */
+/** The newest sequence of a span that the stream does not hold, if there is any. @throws Error of the NATS client */
+export async function newestHole(span: Span): Promise<number | undefined> {
+  const { jsm, info, offset } = span;
+  const end = Math.min(span.through, info.state.last_seq);
+  if (end <= offset) return undefined;
+  const front = frontOf(span);
+  let newest = front;
+  const deleted = info.state.num_deleted ?? 0;
+  if (deleted > MAX_DETAILS) newest = end;
+  else if (deleted > 0 && front < end) {
+    const { state } = await jsm.streams.info(info.config.name, { deleted_details: true });
+    for (const hole of state.deleted ?? []) if (hole <= end) newest = Math.max(newest, hole);
+  }
+  return newest > offset ? newest : undefined;
+}
+
+/**
+ * Whether of a subject the older messages go as newer ones come, so that a subject of which anything was stored still has its
+ * newest. Where single messages may end by a time to live of their own, that is not so.
+ */
 export function replacesOld({ config }: Pick<StreamInfo, 'config'>): boolean {
-  return config.max_msgs_per_subject >= 1;
+  return config.max_msgs_per_subject >= 1 && !mayEndEach({ config });
 }
 
-/** Whether so many messages of one subject, in an unbroken run up to its newest, may have replaced older ones. */
-export function mayHaveReplaced({ config }: Pick<StreamInfo, 'config'>, count: number): boolean {
-  return config.max_msgs_per_subject >= 1 && count >= config.max_msgs_per_subject;
+/**
+ * A marker that a key was deleted goes where the bucket's time to live is over, or its own. A hole may also be a value that
+ * was replaced; one at the very end cannot be, since nothing came after it. What else was compacted by hand nothing tells.
+ */
+async function lostDeletion(span: Span): Promise<Loss | undefined> {
+  const { info, offset } = span;
+  const { last_seq, num_deleted = 0 } = info.state;
+  if (mayEndEach(info)) {
+    const hole = await newestHole(span);
+    return hole === undefined ? undefined : { reason: 'too-old', through: hole };
+  }
+  if (last_seq <= offset || num_deleted > MAX_DETAILS) return undefined;
+  const hole = await newestHole({ ...span, through: last_seq });
+  return hole === last_seq ? { reason: 'purged', through: hole } : undefined;
 }
 
-function firstReason(info: StreamInfo): GapReason {
-  return isLimited(info) && info.state.messages > 0 ? 'too-old' : 'purged';
+/** Up to here nothing is left of the stream. */
+function frontOf({ info: { state }, through }: Span): number {
+  return Math.min(state.first_seq - 1, state.last_seq, through);
 }
 
-function isLimited({ config }: StreamInfo): boolean {
-  return config.max_age > 0 || config.max_msgs > 0 || config.max_bytes > 0;
+function frontReason(info: StreamInfo): GapReason {
+  return mayAge(info) || (isLimited(info) && info.state.messages > 0) ? 'too-old' : 'purged';
+}
+
+function isLimited(info: StreamInfo): boolean {
+  return mayAge(info) || info.config.max_msgs > 0 || info.config.max_bytes > 0;
+}
+
+function mayAge(info: StreamInfo): boolean {
+  return info.config.max_age > 0 || mayEndEach(info);
+}
+
+/** ADR-43: whether messages may have a time to live of their own. */
+function mayEndEach({ config }: Pick<StreamInfo, 'config'>): boolean {
+  return config.allow_msg_ttl === true;
 }

@@ -9,10 +9,12 @@ import type { Destination, Route } from '../routing/router.ts';
 import { StreamArchive } from './archive.ts';
 import { type Delivery, nanosToMs } from './delivery.ts';
 import type { Trouble } from './jetstream.ts';
+import { isOfBucket } from './kv.ts';
 import type { NatsListener } from './nats.ts';
-import { toPublication } from './publication.ts';
+import { isMarker, toPublication } from './publication.ts';
 import { toFilter } from './stream-filter.ts';
-import { StreamFollower, type StreamFollowing } from './stream-follower.ts';
+import { StreamFollower } from './stream-follower.ts';
+import type { StreamFollowing } from './stream-following.ts';
 import type { Loss } from './stream-loss.ts';
 import { type Target, Targets } from './targets.ts';
 
@@ -63,6 +65,8 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   #connection: NatsConnection | undefined;
   #isConnected = false;
   #isCaughtUp = false;
+  /** Whether it was caught up with once: before, what comes goes to memory alone, so that nobody may be settled. */
+  #isWarmed = false;
   #wasFollowed = false;
   /** Whether open sinks were told that the stream cannot be had. */
   #isOut = false;
@@ -89,7 +93,10 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
       stream,
       maxEventBytes: options.maxEventBytes,
       created: () => this.#follower.created,
+      known: () => this.log.offset,
+      isOut: () => this.#isOut,
       changed: () => this.#follower.recheck(),
+      refused: (trouble, error) => this.#unreadable(trouble, error),
     });
   }
 
@@ -103,8 +110,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#outlets.set(destination.channel, outlet);
     if (this.#isOut) sink.gap('unavailable');
     // Without a connection it is known that nothing comes, and that nothing is lost by it.
-    if (this.#isCaughtUp || this.#isOut || (!this.#isConnected && this.log.epoch !== undefined))
-      this.#settle(outlet);
+    if (this.#isCaughtUp || this.#isOut || (!this.#isConnected && this.#isWarmed)) this.#settle(outlet);
     return {
       close: () => {
         if (this.#outlets.get(destination.channel) === outlet) this.#outlets.delete(destination.channel);
@@ -122,7 +128,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#isCaughtUp = false;
     this.#follower.stop();
     this.archive.disconnected();
-    if (this.log.epoch !== undefined) this.#settleAll();
+    if (this.#isWarmed) this.#settleAll();
   }
 
   reconnected(): void {
@@ -158,6 +164,14 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.log.begin(epoch, offset, startMs);
   }
 
+  holed(through: number): void {
+    if (through <= this.log.floor) return;
+    const nowMs = this.#options.clock.wall();
+    for (const history of this.log.histories.values())
+      if (history.evictedThrough < through) history.breaks(through, 'evicted', nowMs);
+    this.#raiseFloor(through, nowMs);
+  }
+
   message(message: Msg, delivery: Delivery, isWarm: boolean): void {
     this.log.offset = delivery.offset;
     for (const target of this.#targets.of(message.subject)) {
@@ -180,6 +194,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
 
   caughtUp(): void {
     this.#isCaughtUp = true;
+    this.#isWarmed = true;
     this.#settleAll();
   }
 
@@ -227,7 +242,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#isCaughtUp = false;
     // A server that has just started may be without JetStream for a moment.
     const isPassing = trouble.kind === 'passing' || (trouble.kind === 'absent' && failures < 2);
-    if (isPassing && this.log.epoch === undefined) return;
+    if (isPassing && !this.#isWarmed) return;
     if (!isPassing) this.#unavailable();
     this.#settleAll();
   }
@@ -248,6 +263,12 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#complain('unstored', 'the stream stores nothing under these subjects', { subjects: filters });
   }
 
+  #unreadable(trouble: Trouble, error: unknown): void {
+    const subject = trouble.kind === 'denied' ? trouble.subject : undefined;
+    const fields = { subject, error: String(error) };
+    this.#complain('unreadable', 'the stream cannot be read again; who comes back is told a gap', fields);
+  }
+
   get #fields(): { readonly stream: string; readonly routes: readonly string[] } {
     const { stream, routes } = this.#options;
     return { stream, routes: routes.map(({ name }) => name) };
@@ -257,6 +278,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     const { destination, metrics, keeps } = target;
     const outlet = this.#outlets.get(destination.channel);
     if (outlet === undefined && !keeps) return;
+    if (!isOfBucket(destination) && isMarker(message)) return;
     if (message.data.length > this.#options.maxEventBytes) {
       const fields = { bytes: message.data.length };
       this.#drop(target, 'too-large', fields, 'a message over limits.event was dropped');

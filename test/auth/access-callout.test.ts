@@ -30,12 +30,13 @@ function setUp(cache: Partial<AuthConfig['access']['cache']> = {}, concurrency =
     return Buffer.from(JSON.stringify(backend.answer(question)));
   };
   const options = { timeoutMs: 20_000, concurrency, maxBytes: 1000, cache: { ...CACHE, ...cache } };
-  const callouts = new AccessCallouts(options, { clock, log: recordLog().log, request });
+  const { log, lines } = recordLog();
+  const callouts = new AccessCallouts(options, { clock, log, request });
   const ask = (
     channel = 'chat',
     { who = ANNA as Identity | null, address = '192.0.2.1', subject = 'may' } = {},
   ) => callouts.ask(subject, who ?? undefined, channel, { address });
-  return { clock, asked, backend, callouts, ask };
+  return { clock, asked, lines, backend, callouts, ask };
 }
 
 describe('an answer that may be remembered', () => {
@@ -153,6 +154,21 @@ describe('what is no answer', () => {
     backend.answer = silence;
     expect(await ask()).toBe('allow');
     expect(await ask('news')).toBe('unavailable');
+  });
+});
+
+describe('claims too deeply nested to be written down', () => {
+  it('are allowed nothing, which is said once in a while, and nobody is asked about them', async () => {
+    const { ask, asked, lines, clock } = setUp();
+    let abyss: unknown = 0;
+    for (let depth = 0; depth < 20_000; depth += 1) abyss = [abyss];
+    const who = toIdentity({ sub: 'anna', abyss });
+    for (let i = 0; i < 3; i += 1) expect(await ask('chat', { who })).toBe('deny');
+    expect([asked.length, lines.length]).toEqual([0, 1]);
+    clock.advance(10_000);
+    expect(await ask('chat', { who })).toBe('deny');
+    expect(lines.map((line) => JSON.parse(line).heldBack)).toEqual([0, 2]);
+    expect(await ask()).toBe('allow');
   });
 });
 

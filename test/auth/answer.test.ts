@@ -33,11 +33,18 @@ describe('the claims of an answer', () => {
     expect(readClaims({ exp: NOW + 0.001 }, NOW_MS)).toMatchObject({ expiresAtMs: NOW_MS + 1 });
   });
 
+  it('are not yet valid before nbf, unless by no more than clocks differ', () => {
+    expect(readClaims({ nbf: NOW + 6 }, NOW_MS)).toMatchObject({ rejected: 'not-yet-valid' });
+    expect(readClaims({ nbf: NOW + 5, sub: '42' }, NOW_MS)).toMatchObject({ subject: '42' });
+    expect(readClaims({ nbf: null, sub: '42' }, NOW_MS)).toMatchObject({ subject: '42' });
+  });
+
   it.each([
     ['an expiry in quotes, which would else be no expiry', { exp: `${NOW + 60}` }],
     ['an expiry in milliseconds, which would else be in the year 57968', { exp: NOW_MS + 60_000 }],
     ['an expiry in words', { exp: '2026-01-01T00:00:00Z' }],
     ['a time of issue in milliseconds', { iat: NOW_MS }],
+    ['a beginning in quotes', { nbf: `${NOW}` }],
     ['a user as a number', { sub: 42 }],
     ['a user as an array', { sub: ['42'] }],
     ['an id as an object', { jti: {} }],

@@ -53,6 +53,7 @@ function setUp() {
     const petition: Petition = {
       token: 'a.b.c',
       request: REQUEST,
+      client: REQUEST.address,
       destinations: destination === undefined ? [] : [destination],
       mayVerify: () => true,
       objection: () => {
@@ -103,8 +104,8 @@ describe('a ticket', () => {
       revocations.add(revocation);
       return 'first';
     };
-    expect(await permit('user-42')).toBe('TOKEN_REVOKED bad');
+    expect(await permit('user-42')).toBe('TOKEN_REVOKED');
     steps.length = 0;
-    expect([await permit('user-42'), steps]).toEqual(['TOKEN_REVOKED bad', []]);
+    expect([await permit('user-42'), steps]).toEqual(['TOKEN_REVOKED', []]);
   });
 });

@@ -1,4 +1,4 @@
-import type { Msg } from '@nats-io/transport-node';
+import type { ConnectionOptions, Msg } from '@nats-io/transport-node';
 import type { CalloutDeps } from '../../src/auth/callout.ts';
 import type { NatsServer } from '../support/nats-server.ts';
 import { startPublisher } from '../support/publisher.ts';
@@ -27,8 +27,11 @@ export async function startBackend(server: NatsServer, subject: string, respond:
 }
 
 /** What the callout is handed to ask with: a plain request over a real connection. */
-export async function requestOver(server: NatsServer): Promise<CalloutDeps['request']> {
-  const { connection } = await startPublisher(server);
+export async function requestOver(
+  server: NatsServer,
+  options: ConnectionOptions = {},
+): Promise<CalloutDeps['request']> {
+  const { connection } = await startPublisher(server, options);
   return async (subject, payload, timeoutMs) => {
     const { data } = await connection.request(subject, payload, { timeout: timeoutMs });
     return data;

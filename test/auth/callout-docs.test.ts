@@ -19,6 +19,7 @@ const NODE_MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url
 const SUBJECT = 'auth.sidestream';
 const OPTIONS = { subject: SUBJECT, timeoutMs: 20_000, concurrency: 4, maxBytes: 10_000 };
 const CACHE = { size: 10, allowTtlMs: 0, denyTtlMs: 0 };
+const BACKEND_PASSWORD = 'theirs';
 const REQUEST: TokenRequest = { address: '192.0.2.1', origin: '', userAgent: '', channels: ['chat'] };
 
 /** The code blocks of one language, in their order. */
@@ -79,11 +80,13 @@ describe('the page on callouts', () => {
     expect(Object.fromEntries(rows)).toEqual(FAULTS);
   });
 
-  it('has a backend for Node that answers both questions', async () => {
-    const nats = await startNats();
+  it('has a backend for Node that answers both questions, with the permissions that it shows', async () => {
+    const [permissions = ''] = blocks('').filter((block) => block.startsWith('authorization'));
+    const passwords = `SIDESTREAM_PASSWORD: ours\nBACKEND_PASSWORD: "${BACKEND_PASSWORD}"\n`;
+    const nats = await startNats({ config: passwords + permissions });
     const output = startScript(blocks('js')[0] ?? '', nats);
-    await nats.subscribed(SUBJECT);
-    const request = await requestOver(nats);
+    await nats.subscribed(SUBJECT).catch((error: unknown) => expect.fail(`${error}\n${output()}`));
+    const request = await requestOver(nats, { user: 'sidestream', pass: 'ours' });
     const ask = (payload: Uint8Array) => request(SUBJECT, payload, OPTIONS.timeoutMs);
     const known = await askBoth(ask, 'token-of-anna');
     expect(known, output()).toMatchObject({ verification: { subject: 'anna' }, access: 'allow' });
@@ -99,7 +102,8 @@ function startScript(code: string, { url }: NatsServer): () => string {
   writeFileSync(file, code);
   symlinkSync(NODE_MODULES, join(dirname(file), 'node_modules'));
   let output = '';
-  const child: ChildProcess = spawn(process.execPath, [file], { env: { ...process.env, NATS_URL: url } });
+  const env = { ...process.env, NATS_URL: url, BACKEND_PASSWORD };
+  const child: ChildProcess = spawn(process.execPath, [file], { env });
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (text: Buffer) => {
       output += text;

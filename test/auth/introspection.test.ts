@@ -129,7 +129,29 @@ describe('an answer', () => {
 
   it('with an expiry that is over makes it expired', async () => {
     const { verify } = await setUp((res) => answerJson(res, { active: true, exp: 1_000_000_000 }));
-    expect(await verify()).toMatchObject({ rejected: 'expired' });
+    expect(await verify()).toMatchObject({ rejected: 'expired', wasGood: true });
+  });
+
+  it('that names another audience or issuer than the configured ones, or none, makes it invalid', async () => {
+    const claims = { aud: ['billing', 'events'], iss: 'https://id.example.com' };
+    const verdictOf = async (said: object) => {
+      const options = { audience: ['events', 'sidestream'], issuer: claims.iss };
+      const { verify } = await setUp((res) => answerJson(res, { active: true, ...claims, ...said }), options);
+      const found = await verify();
+      return 'rejected' in found ? found.rejected : 'good';
+    };
+    expect(await verdictOf({})).toBe('good');
+    expect(await verdictOf({ aud: 'sidestream' })).toBe('good');
+    for (const aud of ['billing', ['billing'], [], undefined, null, { events: true }, 'sidestream,events'])
+      expect(await verdictOf({ aud }), String(aud)).toBe('invalid');
+    for (const iss of ['https://id.example.com/', undefined, null, [claims.iss]])
+      expect(await verdictOf({ iss }), String(iss)).toBe('invalid');
+  });
+
+  it('may name any audience and issuer where none is configured', async () => {
+    const said = { active: true, aud: 'billing', iss: 'x', sub: 'anna' };
+    const { verify } = await setUp((res) => answerJson(res, said));
+    expect(await verify()).toMatchObject({ subject: 'anna' });
   });
 });
 

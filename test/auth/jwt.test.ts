@@ -54,6 +54,7 @@ describe('a token is accepted', () => {
       expiresAtMs: (NOW_S + 60) * 1000,
       issuedAtMs: (NOW_S - 1) * 1000,
       tokenId: 'id-7',
+      voucher: { isWithdrawn: false },
     });
   });
 });
@@ -111,6 +112,24 @@ describe('a claim is checked', () => {
     expect(await verdictOf({ iat: NOW_S + 6 }, options)).toBe('not-yet-valid');
     expect(await verdictOf({}, options)).toBe('invalid');
     expect(await verdictOf({ iat: NOW_S - 1_000_000 })).toBe('42');
+  });
+
+  it('iat: what a maximum age leaves of a token ends its stream, where exp does not sooner', async () => {
+    const endOf = async (claims: Record<string, unknown>) => {
+      const { verifier } = await rsaVerifier({ maxTokenAgeMs: 60_000 });
+      return accepted(await verifier.verify(await token(rsa, { claims }))).expiresAtMs;
+    };
+    expect(await endOf({ iat: NOW_S - 10, exp: NOW_S + 3600 })).toBe((NOW_S + 50) * 1000);
+    expect(await endOf({ iat: NOW_S - 10, exp: NOW_S + 20 })).toBe((NOW_S + 20) * 1000);
+  });
+
+  it('sub and jti: a text where they are there, for only a text can be revoked', async () => {
+    for (const claim of ['sub', 'jti']) {
+      for (const value of [42, ['42'], { id: '42' }, true])
+        expect(await verdictOf({ [claim]: value })).toBe('invalid');
+      expect(await verdictOf({ [claim]: null })).not.toBe('invalid');
+      expect(await verdictOf({ [claim]: undefined })).not.toBe('invalid');
+    }
   });
 
   it('iss: exactly the configured one', async () => {

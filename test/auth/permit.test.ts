@@ -62,7 +62,8 @@ function setUp(routes: Readonly<Record<string, unknown>> = ROUTES, over: Partial
     expect(destinations).toHaveLength(channels.length);
     const mayVerify = () => true;
     const objection = () => undefined;
-    return authenticator.permit({ token, destinations, request: REQUEST, mayVerify, objection, ...petition });
+    const asked = { token, destinations, request: REQUEST, client: REQUEST.address, mayVerify, objection };
+    return authenticator.permit({ ...asked, ...petition });
   };
   /** The channels that are given, or why none is. */
   const outcome = async (...asked: Parameters<typeof permit>) => {
@@ -106,12 +107,67 @@ describe('a token that is not accepted', () => {
       expect(await outcome([channel], JWT)).toMatchObject({ refused, badToken });
   });
 
+  it('slows nobody down once that is known, nor where it was good once: a page may bring it for ever', async () => {
+    const { outcome, jwt } = setUp();
+    jwt.found = { rejected: 'expired', detail: 'of the test', wasGood: true };
+    expect(await outcome(['news'], JWT)).toMatchObject({ refused: 'TOKEN_EXPIRED', badToken: false });
+    jwt.known = { rejected: 'invalid', detail: 'of the test' };
+    expect(await outcome(['news'], JWT)).toMatchObject({ refused: 'TOKEN_INVALID', badToken: false });
+  });
+
   it('may have been revoked since it was checked', async () => {
     const { outcome, jwt, revocations } = setUp();
     jwt.known = toIdentity({ sub: '42', jti: '7' });
     expect(await outcome(['members'], JWT)).toEqual(['members']);
     revocations.add({ target: { tokenId: '7' }, untilMs: Number.POSITIVE_INFINITY });
-    expect(await outcome(['members'], JWT)).toMatchObject({ refused: 'TOKEN_REVOKED', badToken: true });
+    expect(await outcome(['members'], JWT)).toMatchObject({ refused: 'TOKEN_REVOKED', badToken: false });
+  });
+});
+
+describe('tokens that are being checked', () => {
+  /** A verifier that finds nothing until it is told to. */
+  function setUpHolding(kind: 'jwt' | 'opaque') {
+    const held: (() => void)[] = [];
+    const verifier: KnowingVerifier = {
+      peek: () => undefined,
+      verify: () => new Promise((found) => held.push(() => found(toIdentity({ sub: '42' })))),
+    };
+    const ask = { jwt: JWT, opaque: OPAQUE }[kind];
+    const { outcome } = setUp(ROUTES, { [kind]: verifier });
+    return { held, by: (client: string) => outcome(['members'], ask, { client }) };
+  }
+
+  it.each([
+    ['jwt', 512],
+    ['opaque', 64],
+  ] as const)('%s: are so many at once of one client, and another is not hindered', async (kind, most) => {
+    const { held, by } = setUpHolding(kind);
+    const answers = Array.from({ length: most }, () => by('a'));
+    expect(await by('a')).toMatchObject({ refused: 'AUTH_RATE', badToken: false });
+    answers.push(by('b'));
+    expect(held).toHaveLength(most + 1);
+    held.pop()?.();
+    held.shift()?.();
+    expect(await answers[0]).toEqual(['members']);
+    answers.push(by('a'));
+    expect(held).toHaveLength(most);
+    expect(await by('a')).toMatchObject({ refused: 'AUTH_RATE' });
+    for (const find of held) find();
+    expect(new Set((await Promise.all(answers)).map(String))).toEqual(new Set(['members']));
+  });
+
+  it('and channels that a backend is asked about: so many requests at once of one client', async () => {
+    const held: (() => void)[] = [];
+    const askAccess = () => new Promise<Access>((answer) => held.push(() => answer('allow')));
+    const { outcome } = setUp(ROUTES, { askAccess });
+    const by = (client: string) => outcome(['room-1'], undefined, { client });
+    const answers = Array.from({ length: 64 }, () => by('a'));
+    expect(await by('a')).toMatchObject({ refused: 'AUTH_RATE', badToken: false });
+    answers.push(by('b'));
+    for (const answer of held.splice(0)) answer();
+    expect(new Set((await Promise.all(answers)).map(String))).toEqual(new Set(['room-1']));
+    answers.push(by('a'));
+    expect(held).toHaveLength(1);
   });
 });
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { toIdentity } from '../../src/auth/identity.ts';
-import { MAX_REVOCATIONS, Revocations, type RevocationTarget } from '../../src/auth/revocations.ts';
+import { Revocations, type RevocationTarget } from '../../src/auth/revocations.ts';
 import { ManualClock } from '../support/clock.ts';
 
 const HOUR_MS = 3_600_000;
 
-function setUp() {
+function setUp(max?: number) {
   const clock = new ManualClock();
-  const revocations = new Revocations(clock);
+  const revocations = new Revocations(clock, max);
   const startMs = clock.wall();
   const revoke = (target: RevocationTarget, forMs = HOUR_MS) =>
     revocations.add({ target, untilMs: startMs + forMs });
@@ -108,18 +108,44 @@ describe('a revocation', () => {
   });
 });
 
-describe('more revocations than are remembered', () => {
-  it.each<[string, (name: string) => RevocationTarget, (name: string) => Readonly<Record<string, unknown>>]>([
+describe('as many revocations as are remembered', () => {
+  const kinds: readonly [string, (name: string) => RevocationTarget, (name: string) => object][] = [
     ['tokens', (tokenId) => ({ tokenId }), (jti) => ({ jti })],
     ['users', (user) => ({ user, issuedBeforeMs: Number.MAX_SAFE_INTEGER }), (sub) => ({ sub })],
-  ])('push out the one that ends first: %s', (_, target, claims) => {
-    const { revocations, revoke, refuses } = setUp();
-    revoke(target('long'), 3 * HOUR_MS);
-    revoke(target('short'), HOUR_MS);
-    for (let i = 0; i < MAX_REVOCATIONS - 1; i += 1) revoke(target(`other-${i}`), 2 * HOUR_MS);
-    expect(revocations.size).toBeLessThanOrEqual(MAX_REVOCATIONS);
-    expect(refuses(claims('short'))).toBe(false);
-    expect(refuses(claims('long'))).toBe(true);
-    expect(refuses(claims(`other-${MAX_REVOCATIONS - 2}`))).toBe(true);
+  ];
+
+  it.each(kinds)('are all refused still when more come, and that is told: %s', (_, target, claims) => {
+    const { revocations, revoke, refuses } = setUp(3);
+    expect(['1', '2', '3', '4'].map((name) => revoke(target(name)))).toEqual([true, true, true, false]);
+    expect(['1', '2', '3', '4'].map((name) => refuses({ ...claims(name) }))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(revocations.size).toBe(3);
+  });
+
+  it.each(kinds)('may still be made to last longer: %s', (_, target, claims) => {
+    const { clock, revoke, refuses } = setUp(2);
+    for (const name of ['1', '2']) revoke(target(name));
+    expect(revoke(target('1'), 2 * HOUR_MS)).toBe(true);
+    clock.advance(HOUR_MS);
+    expect(['1', '2'].map((name) => refuses({ ...claims(name) }))).toEqual([true, false]);
+  });
+
+  it.each(kinds)('make room as they end, before they are swept: %s', (_, target, claims) => {
+    const { clock, revoke, refuses } = setUp(2);
+    for (const name of ['1', '2', '3']) revoke(target(name));
+    clock.advance(HOUR_MS);
+    expect(revoke(target('3'), 2 * HOUR_MS)).toBe(true);
+    expect(refuses({ ...claims('3') })).toBe(true);
+  });
+
+  it('leave room for everybody', () => {
+    const { revoke, refuses, startMs } = setUp(1);
+    revoke({ tokenId: '7' });
+    expect(revoke({ issuedBeforeMs: startMs })).toBe(true);
+    expect(refuses({ sub: '42' }, 0)).toBe(true);
   });
 });

@@ -80,6 +80,28 @@ describe('a good token', () => {
   });
 });
 
+describe('tokens with much in them', () => {
+  const KIB = 1024;
+
+  it('are kept in smaller numbers: the cache is bounded in bytes, too', async () => {
+    const { inner, cached, verify } = setUp({ maxTokens: 4 });
+    inner.find = (sub) => toIdentity({ sub, rooms: 'x'.repeat(7 * KIB) });
+    for (const token of ['a', 'b', 'c']) await verify(token);
+    expect(['a', 'b', 'c'].map((token) => cached.peek(token) !== undefined)).toEqual([false, true, true]);
+  });
+
+  it('are checked each time where they alone are more, or cannot be measured', async () => {
+    const { inner, cached, verify } = setUp({ maxTokens: 1 });
+    inner.find = (sub) => toIdentity({ sub, rooms: 'x'.repeat(5 * KIB) });
+    await verify('anna');
+    let abyss: unknown = 0;
+    for (let depth = 0; depth < 20_000; depth += 1) abyss = [abyss];
+    inner.find = (sub) => toIdentity({ sub, abyss });
+    expect(await verify('ben')).toMatchObject({ subject: 'ben' });
+    expect(cached.size).toBe(0);
+  });
+});
+
 describe('a bad token', () => {
   it.each(['invalid', 'malformed', 'expired'] as const)(
     'that is %s is not checked again for a while',

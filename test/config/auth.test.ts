@@ -86,6 +86,7 @@ describe('introspection and callout', () => {
     const { introspection } = authOf('  introspection: { url: "https://id.example.com/introspect" }');
     expect(introspection).toEqual({
       url: 'https://id.example.com/introspect',
+      audience: [],
       timeoutMs: 2000,
       concurrency: 64,
     });
@@ -99,6 +100,16 @@ describe('introspection and callout', () => {
       timeoutMs: 60_000,
       concurrency: 1,
     });
+  });
+
+  it('may name whose answers count: audiences, one or several, and an issuer', () => {
+    const introspection = (keys: string) =>
+      authOf(`  introspection: { url: "https://id.example.com/introspect", ${keys} }`).introspection;
+    expect(introspection('audience: events, issuer: "https://id.example.com"')).toMatchObject({
+      audience: ['events'],
+      issuer: 'https://id.example.com',
+    });
+    expect(introspection('audience: [a, b]')).toMatchObject({ audience: ['a', 'b'] });
   });
 
   it('share nothing with the backends that routes name, which are asked as `access` says', () => {
@@ -140,6 +151,7 @@ describe('introspection and callout', () => {
     for (const key of [`clientSecret: ${SECRET}`, `clientSecret: "\${SECRET}"`, 'clientSecretFile: secret']) {
       expect(load(key)).toEqual({
         url: 'http://127.0.0.1:1/',
+        audience: [],
         clientId: 'me',
         clientSecret: SECRET,
         timeoutMs: 1000,

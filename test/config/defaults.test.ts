@@ -34,6 +34,7 @@ const DEFAULTS: Config = {
     bucket: 'sidestream_revocations',
     ticketBucket: 'sidestream_tickets',
     revocationTtlMs: 86_400_000,
+    requireJetStream: false,
   },
   drain: { timeoutMs: 25_000, reconnectRatePerSecond: 1000 },
   auth: {
@@ -119,7 +120,7 @@ limits:
   replay: 50
   history: 2MiB
   requestHeaders: 8KiB
-control: { prefix: a.b, bucket: c, ticketBucket: d, revocationTtl: 2m }
+control: { prefix: a.b, bucket: c, ticketBucket: d, revocationTtl: 2m, requireJetStream: true }
 drain: { timeout: 0, reconnectRate: 600/m }
 auth:
   token: ["cookie:sid", bearer]
@@ -175,7 +176,13 @@ log: { level: debug, format: text }
         historyBytes: 2_097_152,
         requestHeaderBytes: 8192,
       },
-      control: { prefix: 'a.b', bucket: 'c', ticketBucket: 'd', revocationTtlMs: 120_000 },
+      control: {
+        prefix: 'a.b',
+        bucket: 'c',
+        ticketBucket: 'd',
+        revocationTtlMs: 120_000,
+        requireJetStream: true,
+      },
       drain: { timeoutMs: 0, reconnectRatePerSecond: 10 },
       auth: {
         token: [{ in: 'cookie', name: 'sid' }, { in: 'bearer' }],

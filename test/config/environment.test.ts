@@ -109,6 +109,19 @@ nats:
     ]);
   });
 
+  it('that is not set is given no default where it is a secret, which would then stand in the file', () => {
+    const unset = (text: string) => problemsAtMarks(`${ROUTE}${text}`)[0];
+    const secret = /names the environment variable MISSING, which is not set: set it$/;
+    expect(unset(`nats: { auth: { token: "▶\${MISSING}" } }`)).toMatch(secret);
+    const key = (members: string) => `auth: { jwt: { algorithms: [HS256], keys: [{ ${members} }] } }`;
+    expect(unset(key(`secret: "▶\${MISSING}"`))).toMatch(secret);
+    expect(unset(key(`jwk: { kty: oct, k: "▶\${MISSING}" }`))).toMatch(secret);
+    // The address of a server is one only with a password in it.
+    const advice = `set it, or write \${MISSING:-default}`;
+    expect(unset(`nats: { servers: ["▶\${MISSING}"] }`)).toContain(advice);
+    expect(unset(`nats: { name: "▶\${MISSING}" }`)).toContain(advice);
+  });
+
   it('that is not set is a problem once also where it is all of a list', () => {
     expect(problemsAtMarks(`${ROUTE}nats: { servers: "▶\${MISSING}" }`)).toEqual([
       expect.stringMatching(/^nats\.servers: names the environment variable MISSING/),

@@ -6,6 +6,7 @@ import { temporaryFolder } from '../support/folder.ts';
 import { FILE, noticesAtMarks, PRIVATE_ROUTE, ROUTE } from './marked.ts';
 
 const CALLOUT = 'callout: { subject: auth.token }';
+const KEPT_LONG = ', history: { age: 1h }';
 
 describe('a config that can be used, but is hardly meant so, gets a notice', () => {
   it('where tokens may be checked, but no route needs one', () => {
@@ -40,6 +41,34 @@ auth: { ${CALLOUT} }`),
     expect(noticesAtMarks(query('query:token') + tls, join(folder, 'c.yaml'))).toEqual([]);
   });
 
+  it('where tokens that an issuer gives to other services would be good here too', () => {
+    const message = /: is given without an audience: .* other services/;
+    const found = (auth: string) => noticesAtMarks(`${PRIVATE_ROUTE}auth: { ${auth} }\n`);
+    const jwt = (keys: string) => `jwt: { algorithms: RS256, ${keys} }`;
+    const url = '"https://id.example.com/"';
+    expect(found(jwt(`▶jwksUrl: ${url}`))).toEqual([expect.stringMatching(message)]);
+    expect(found(jwt(`jwksUrl: ${url}, audience: events`))).toEqual([]);
+    expect(found('jwt: { algorithms: HS256, keys: { secret: of-thirty-two-bytes-and-a-few-more } }')).toEqual(
+      [],
+    );
+    expect(found(`▶introspection: { url: ${url} }`)).toEqual([expect.stringMatching(message)]);
+    expect(found(`introspection: { url: ${url}, audience: events }`)).toEqual([]);
+  });
+
+  it('where a token is good, or a ticket’s stream lasts, longer than revocations', () => {
+    const issuer = (keys: string) =>
+      `${PRIVATE_ROUTE}auth:\n  token: [bearer, "cookie:t"]\n  jwt: { issuer: a, algorithms: [HS256], keys: [{ secret: ${'x'.repeat(40)} }], ${keys} }\n`;
+    const end = 'longer than control.revocationTtl: after that, what was revoked is let in again';
+    expect(noticesAtMarks(issuer('maxTokenAge: ▶2d'))).toEqual([
+      `auth.jwt.maxTokenAge: lets a token be good ${end}`,
+    ]);
+    expect(noticesAtMarks(issuer('ticket: { session: ▶2d }'))).toEqual([
+      `auth.jwt.ticket.session: lets a stream last ${end}`,
+    ]);
+    expect(noticesAtMarks(`${issuer('maxTokenAge: 2d')}control: { revocationTtl: 2d }`)).toEqual([]);
+    expect(noticesAtMarks(issuer('ticket: { session: 1d }'))).toEqual([]);
+  });
+
   it("where a route takes in NATS's own subjects", () => {
     const route = (subject: string) =>
       `channels: { a: { channel: a, access: public, subject: ▶"${subject}" } }`;
@@ -58,26 +87,62 @@ auth: { ${CALLOUT} }`),
   it('where a channel is given up before a lone reader can be back', () => {
     const route = (linger: string, more = '') =>
       `channels: { a: { channel: a, access: public, subject: a, linger: ${linger}${more} } }\nsse: { retry: 3s..2m }\n`;
-    expect(noticesAtMarks(route('▶1m'))).toEqual([
+    expect(noticesAtMarks(route('▶1m', KEPT_LONG))).toEqual([
       'channels.a.linger: is shorter than the longest sse.retry, so a lone reader who reconnects finds its channel gone and is told a gap',
     ]);
-    expect(noticesAtMarks(route('2m'))).toEqual([]);
+    expect(noticesAtMarks(route('2m', KEPT_LONG))).toEqual([]);
     // Nothing is lost where nothing was kept, or where a stream still has it.
     expect(noticesAtMarks(route('1m', ', history: { size: 0 }'))).toEqual([]);
     expect(noticesAtMarks(route('1m', ', stream: A'))).toEqual([]);
+  });
+
+  it('where a core route forgets an event before the browser that missed it is back', () => {
+    const route = (history: string, more = '') =>
+      `channels: { a: { channel: a, access: public, subject: a, linger: 1h, history: ${history}${more} } }\nsse: { retry: 3s..2m }\n`;
+    const message =
+      'channels.a.history.age: is shorter than the longest sse.retry, so what a reader missed may be gone before it is back, and it is told a gap';
+    expect(noticesAtMarks(route('{ age: ▶119s }'))).toEqual([message]);
+    expect(noticesAtMarks(route('{ size: 10 }').replace('history', '▶history'))).toEqual([message]);
+    expect(noticesAtMarks(route('{ age: 2m }'))).toEqual([]);
+    expect(noticesAtMarks(route('{ size: 0, age: 1m }'))).toEqual([]);
+    expect(noticesAtMarks(route('{ age: 1m }', ', stream: A'))).toEqual([]);
+  });
+
+  it('where memory is filled from a stream with what it drops at once', () => {
+    const route = (keys: string) =>
+      `channels: { a: { channel: a, access: public, subject: a, stream: A, ${keys} } }\n`;
+    const message =
+      'channels.a.warm: is longer than history.age, and nothing older than that is kept: lower it, or raise that';
+    expect(noticesAtMarks(route('warm: ▶2m, history: { age: 1m }'))).toEqual([message]);
+    expect(noticesAtMarks(route('warm: ▶6m'))).toEqual([message]);
+    for (const keys of ['warm: 1m, history: { age: 1m }', 'warm: 0s, history: { age: 1m }', 'warm: 5m']) {
+      expect(noticesAtMarks(route(keys)), keys).toEqual([]);
+    }
+    expect(noticesAtMarks(route('history: { age: 1m }'))).toEqual([]);
+  });
+
+  it("where a bucket is named as lists of streams show it, by its stream's name", () => {
+    const route = (kv: string) => `channels: { a: { channel: a, access: public, kv: ${kv}, key: a } }\n`;
+    expect(noticesAtMarks(route('▶KV_settings'))).toEqual([
+      'channels.a.kv: begins as the stream of a bucket does, not the bucket: did you mean settings?',
+    ]);
+    for (const kv of ['settings', 'KV', 'KV_', 'kv_settings', 'my_KV_x']) {
+      expect(noticesAtMarks(route(kv)), kv).toEqual([]);
+    }
   });
 
   it('where a channel has several keys, and nothing says which one an event is of', () => {
     const route = (key: string, more = '') =>
       `channels: { a: { channel: a, access: public, kv: b, key: ${key}${more} } }`;
     const message =
-      'channels.a.key: takes in several keys, which a page cannot tell apart: set envelope to true, or let event hold {subject}';
+      'channels.a.key: takes in several keys, which a page cannot tell apart, least of all a deleted one: set envelope to true';
     for (const key of ['▶"*"', '▶">"', '▶a.*', '▶a.>']) {
       expect(noticesAtMarks(route(key)), key).toEqual([message]);
     }
+    // An event that names the key does not do: a deletion is called `delete`, always.
+    expect(noticesAtMarks(route('▶a.*', ', event: "{subject}"'))).toEqual([message]);
     expect(noticesAtMarks(route('a.b'))).toEqual([]);
     expect(noticesAtMarks(route('a.*', ', envelope: true'))).toEqual([]);
-    expect(noticesAtMarks(route('a.*', ', event: "{subject}"'))).toEqual([]);
     expect(noticesAtMarks('channels: { a: { channel: a, access: public, subject: a.* } }')).toEqual([]);
   });
 

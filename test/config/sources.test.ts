@@ -30,6 +30,8 @@ describe('what feeds a route', () => {
       history: { size: 1000, ageMs: 300_000, bytes: 1_048_576 },
     });
     expect(routeOf(`${STREAM}, warm: 0s`).source).toEqual({ kind: 'stream', stream: 'A', warmMs: 0 });
+    expect(routeOf(`${STREAM}, history: { age: 1m }`).source).toMatchObject({ warmMs: 60_000 });
+    expect(routeOf(`${STREAM}, history: { age: 10m }`).source).toMatchObject({ warmMs: 300_000 });
   });
 
   it('is a bucket, where one is named: its keys are subjects below its own', () => {
@@ -147,6 +149,50 @@ describe('keys that belong to another source', () => {
     problemsAtMarks(written(`${SUBJECT}, stream: ▶5, replay: 500`));
     problemsAtMarks(written('kv: b, key: ▶5'));
     problemsAtMarks(written(`${SUBJECT}, stream: "▶\${MISSING}", warm: 5m`));
+  });
+});
+
+describe('automatic channels', () => {
+  const auth = 'auth: { callout: { subject: auth.token } }\n';
+  const route = (name: string, source: string, keys = 'access: public, automatic: everyone') =>
+    `  ${name}: { channel: ${name}, ${source}, ${keys} }\n`;
+  const streams = (count: number) =>
+    Array.from({ length: count }, (_, n) => route(`s${n}`, `subject: s${n}, stream: S${n}`)).join('');
+  const core = (name: string) => route(name, `subject: ${name}`);
+  const taken = (routes: string) => Object.keys(parse(`${auth}channels:\n${routes}`).channels).length;
+  const problem = (routes: string) => problemsAtMarks(`${auth}channels:\n${routes}`);
+  const marked = (text: string) => text.replace('automatic: ', 'automatic: ▶');
+
+  it('are of no more logs than a connection can read, or every request would be refused', () => {
+    const message =
+      'is one log more than the 5 that a connection can read, and nobody can leave an automatic channel: have pages ask for some of them (all core routes are one log, each stream and each bucket is one more)';
+    expect(problem(streams(5) + marked(core('a')) + core('b'))).toEqual([`channels.a.automatic: ${message}`]);
+    expect(problem(streams(5) + marked(route('k', 'kv: K, key: k')))).toEqual([
+      `channels.k.automatic: ${message}`,
+    ]);
+    const forTokens = marked(route('t', 'subject: t', 'access: authenticated, automatic: authenticated'));
+    expect(problem(streams(5) + forTokens)).toEqual([`channels.t.automatic: ${message}`]);
+  });
+
+  it('may be of five logs, however many they are', () => {
+    expect(taken(streams(4) + core('a') + core('b') + core('c'))).toBe(7);
+    expect(taken(streams(5) + route('again', 'subject: again, stream: S0'))).toBe(6);
+    // A bucket and its stream are one log.
+    expect(taken(streams(4) + route('k', 'kv: K, key: k') + route('l', 'subject: l, stream: KV_K'))).toBe(6);
+  });
+
+  it('count only where every token opens them, and other channels not at all', () => {
+    const rest = [
+      route('asked', 'subject: asked', 'access: public'),
+      route('some', 'subject: some', 'access: { claim: rooms }, automatic: authenticated'),
+      '  mine: { channel: "u.{id}", subject: "u.{id}", automatic: authenticated, access: { where: { id: "{claims.sub}" } } }\n',
+    ];
+    expect(taken(streams(5) + rest.join(''))).toBe(8);
+  });
+
+  it('are not counted by keys that were misread', () => {
+    problem(streams(5) + core('a').replace('subject: a', 'subject: a, stream: ▶a.b'));
+    problem(streams(5) + core('a').replace('everyone', '▶nobody'));
   });
 });
 

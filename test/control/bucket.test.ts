@@ -1,4 +1,7 @@
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
+import { Revocations } from '../../src/auth/revocations.ts';
 import { systemClock } from '../../src/clock.ts';
 import { keyOf } from '../../src/control/record.ts';
 import { startNats } from '../support/nats-server.ts';
@@ -19,7 +22,13 @@ import {
   startWithBackend,
   stored,
   userKey,
+  watchRequests,
 } from './stored.ts';
+
+const DAY_MS = 86_400_000;
+
+/** Seconds since the Unix epoch as an answer has them. */
+const toDateTime = (seconds: number) => new Date(seconds * 1000).toISOString();
 
 describe('a revocation', () => {
   it('is stored, one key for each user, token and everybody, and the answer says so', async () => {
@@ -28,7 +37,7 @@ describe('a revocation', () => {
     const expires = issuedBefore + 600;
     for (const target of [{ user: '42', issuedBefore }, { tokenId: 'phone' }, { issuedBefore }])
       expect(await command(backend, 'revoke', { ...target, expires })).toEqual([
-        { instance: 'one', ok: true, closed: 0, persisted: true },
+        { instance: 'one', ok: true, closed: 0, until: toDateTime(expires), persisted: true },
       ]);
     const [issuedBeforeMs, untilMs] = [issuedBefore * 1000, expires * 1000];
     expect(Object.fromEntries(await stored(backend))).toEqual({
@@ -147,6 +156,49 @@ describe('a revocation', () => {
     expect(reads).toBe(2);
     const both = { user: '42', issuedBeforeMs: base * 1000, untilMs: (base + 3000) * 1000 };
     expect((await stored(backend)).get(userKey('42'))).toEqual(both);
+  });
+
+  it('does not undo what another instance wrote of which we have not heard', async () => {
+    const { control, connection, backend } = await startWithBackend();
+    // The reader of the bucket is opened anew, and then asks for nothing.
+    const publish = connection.publish.bind(connection);
+    connection.publish = (subject, ...rest) => {
+      if (!subject.startsWith('$JS.API.CONSUMER.MSG.NEXT.')) publish(subject, ...rest);
+    };
+    control.reconnected();
+    await poll('the bucket to be open again', () => control.persistent);
+    const kv = await openBucket(backend);
+    const base = now() - 100;
+    await kv.put(userKey('42'), record('42', base - 50, base + 3000));
+    const shorter = { user: '42', issuedBefore: base, expires: base + 600 };
+    expect(await command(backend, 'revoke', shorter)).toMatchObject([{ persisted: true }]);
+    expect(control.counts.learned).toBe(0);
+    const both = { user: '42', issuedBeforeMs: base * 1000, untilMs: (base + 3000) * 1000 };
+    expect((await stored(backend)).get(userKey('42'))).toEqual(both);
+  });
+
+  it('that lasts longer than the bucket keeps its values has them kept as long', async () => {
+    const nats = await startNats({ jetStream: true });
+    await startPersistent(nats, { bucketLookMs: HOUR_MS });
+    const backend = await operator(nats);
+    const expires = now() + 90 * 86_400;
+    expect(await command(backend, 'revoke', { tokenId: 'phone', expires })).toMatchObject([
+      { until: toDateTime(expires), persisted: true },
+    ]);
+    const kv = await openBucket(backend);
+    expect((await kv.status()).ttl).toBe(90 * DAY_MS);
+    // Who starts later with a shorter time configured leaves it so.
+    const later = await startPersistent(nats, { prefix: 'elsewhere', bucketLookMs: HOUR_MS });
+    expect(later.refuses({ jti: 'phone' })).toBe(true);
+    await command(backend, 'revoke', { tokenId: 'desk', expires: 4_102_444_800 });
+    const { ttl } = await kv.status();
+    expect(ttl).toBeGreaterThan(4_102_444_800_000 - systemClock.wall());
+    // And in a bucket that is made anew.
+    await deleteBucket(backend);
+    await poll('the bucket to be back', async () => {
+      const found = await stored(backend).catch(() => new Map());
+      return found.size === 2 && (await (await openBucket(backend)).status()).ttl === ttl;
+    });
   });
 
   it('that comes while the bucket is being opened is stored by the time it is open', async () => {
@@ -275,6 +327,75 @@ describe('the bucket', () => {
     const later = await deaf(nats);
     expect(['1', '2', '3', '4'].map((sub) => later.refuses({ sub }))).toEqual([true, true, true, true]);
     expect(control.counts.learned).toBe(1);
+  });
+
+  it('whose stream is purged comes back with all that was in it, though its readers are not told', async () => {
+    const nats = await startNats({ jetStream: true });
+    const { control, logged } = await startPersistent(nats, { bucketLookMs: 20 });
+    const backend = await operator(nats);
+    const users = Array.from({ length: 5 }, (_, i) => `user-${i}`);
+    for (const user of users) await command(backend, 'revoke', { user });
+    await (await jetstreamManager(backend)).streams.purge(`KV_${BUCKET}`);
+    await poll('the bucket to be filled', async () => (await stored(backend)).size === users.length);
+    await poll('it to be open', () => control.persistent);
+    const later = await deaf(nats);
+    expect(users.filter((sub) => !later.refuses({ sub }))).toEqual([]);
+    expect(logged(LOST)).toBe(1);
+  });
+
+  it('that has all it should is left alone, whatever is being written, was deleted by hand or ends soon', async () => {
+    const nats = await startNats({ jetStream: true });
+    const { control, connection } = await startPersistent(nats, { bucketLookMs: 1 });
+    const backend = await operator(nats);
+    const looks = watchRequests(connection, '$JS.API.STREAM.INFO.');
+    await command(backend, 'revoke', { tokenId: 'soon', expires: now() + 30 });
+    await (await jetstreamManager(backend)).streams.purge(`KV_${BUCKET}`);
+    await looks.more();
+    const writing = hold(connection, '$KV.');
+    const answers = command(backend, 'revoke', { tokenId: 'held' });
+    const write = await writing.held();
+    await looks.more();
+    write();
+    expect(await answers).toMatchObject([{ persisted: true }]);
+    await (await openBucket(backend)).delete(keyOf({ tokenId: 'held' }));
+    await looks.more();
+    expect([control.counts.bucketFailures, control.persistent]).toEqual([0, true]);
+  });
+
+  it('whose time somebody shortens keeps its values as long as before', async () => {
+    const nats = await startNats({ jetStream: true });
+    await startPersistent(nats, { bucketLookMs: 20 });
+    const backend = await operator(nats);
+    const jsm = await jetstreamManager(backend);
+    await jsm.streams.update(`KV_${BUCKET}`, { max_age: nanos(HOUR_MS / 2) });
+    const kv = await openBucket(backend);
+    await poll('it to be lengthened', async () => (await kv.status()).ttl >= HOUR_MS);
+  });
+
+  it('that drops what is old where it is full is not filled again and again', async () => {
+    const nats = await startNats({ jetStream: true });
+    const backend = await operator(nats);
+    const jsm = await jetstreamManager(backend);
+    await createBucket(backend, { ttl: HOUR_MS });
+    await jsm.streams.update(`KV_${BUCKET}`, { max_msgs: 1, discard: DiscardPolicy.Old });
+    const { control, connection } = await startPersistent(nats, { bucketLookMs: 1 });
+    const looks = watchRequests(connection, '$JS.API.STREAM.INFO.');
+    for (const tokenId of ['1', '2']) await command(backend, 'revoke', { tokenId });
+    await looks.more();
+    expect([control.counts.bucketFailures, control.persistent]).toEqual([0, true]);
+  });
+
+  it('that holds more than is remembered is not lost for it: what there is no room for is told', async () => {
+    const nats = await startNats({ jetStream: true });
+    const backend = await operator(nats);
+    const kv = await createBucket(backend, {});
+    for (const user of ['1', '2', '3']) await kv.put(userKey(user), record(user));
+    const revocations = new Revocations(systemClock, 2);
+    const { control, refuses, logged } = await startPersistent(nats, { revocations });
+    expect(control.counts.notTaken).toBe(1);
+    expect(logged('the bucket holds more revocations than are remembered: some are not refused')).toBe(1);
+    expect(['1', '2', '3'].map((sub) => refuses({ sub }))).toEqual([true, true, false]);
+    expect((await stored(backend)).size).toBe(3);
   });
 
   it('has what was under way when control stops, and who asked has the answer', async () => {

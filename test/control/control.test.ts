@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { Revocations } from '../../src/auth/revocations.ts';
 import { systemClock } from '../../src/clock.ts';
+import { ManualClock } from '../support/clock.ts';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { startPublisher } from '../support/publisher.ts';
-import { command, startControl } from './running.ts';
+import { command, HOUR_MS, issued, startControl } from './running.ts';
+
+const OUTLASTING =
+  'a token is good for longer than a revocation lasts: raise control.revocationTtl, or revoke with expires';
 
 const nowSeconds = () => Math.floor(systemClock.wall() / 1000);
 
@@ -23,7 +28,7 @@ describe('a revoked user', () => {
     streams.add('c', { sub: '42', jti: 'x' });
     streams.add('nobody');
     expect(await command(backend, 'revoke', { user: '42' })).toEqual([
-      { instance: 'one', ok: true, closed: 2, persisted: false },
+      { instance: 'one', ok: true, closed: 2, until: expect.any(String), persisted: false },
     ]);
     expect(streams.ended).toEqual(['revoked a', 'revoked c']);
     expect(streams.ids).toEqual(['b', 'nobody']);
@@ -75,6 +80,52 @@ describe('a revoked token', () => {
   });
 });
 
+describe('a revocation', () => {
+  it('is answered with when it ends, which is as late as that of any before it', async () => {
+    const { backend, lines, refuses } = await setUp({ clock: new ManualClock() });
+    const untilOf = async (expires?: string) => {
+      const [answer] = await command(backend, 'revoke', { tokenId: 'phone', expires });
+      return answer?.until;
+    };
+    const afterAnHour = '2026-01-01T01:00:00.000Z';
+    expect(await untilOf()).toBe(afterAnHour);
+    expect(await untilOf('2026-01-01T00:30:00Z')).toBe(afterAnHour);
+    expect(await untilOf('2031-01-01T00:00:00Z')).toBe('2031-01-01T00:00:00.000Z');
+    expect(await untilOf()).toBe('2031-01-01T00:00:00.000Z');
+    expect(lines.filter(({ message }) => message === 'control').map(({ until }) => until)).toContain(
+      '2031-01-01T00:00:00.000Z',
+    );
+    expect(refuses({ jti: 'phone' })).toBe(true);
+  });
+
+  it('that cannot be remembered does nothing, and its answer says so; those before go on', async () => {
+    const { streams, control, refuses, backend } = await setUp({
+      revocations: new Revocations(systemClock, 2),
+    });
+    for (const user of ['1', '2']) await command(backend, 'revoke', { user });
+    streams.add('a', { sub: '3' });
+    expect(await command(backend, 'revoke', { user: '3' })).toEqual([
+      { instance: 'one', ok: false, error: { code: 'CONTROL_FULL', message: expect.any(String) } },
+    ]);
+    expect(streams.ids).toEqual(['a']);
+    expect(['1', '2', '3'].map((sub) => refuses({ sub }))).toEqual([true, true, false]);
+    expect([control.counts.accepted.revoke, control.counts.refused.CONTROL_FULL]).toEqual([2, 1]);
+    expect(await command(backend, 'revoke', { issuedBefore: nowSeconds() })).toMatchObject([
+      { ok: true, closed: 1 },
+    ]);
+  });
+
+  it('of now would end before a token does that is let pass: that is logged, once', async () => {
+    const { revocations, logged } = await setUp();
+    const pass = (inMs: number) =>
+      revocations.isRevoked(issued({ sub: '42', exp: (systemClock.wall() + inMs) / 1000 }));
+    pass(HOUR_MS - 60_000);
+    expect(logged(OUTLASTING)).toBe(0);
+    for (let i = 0; i < 3; i += 1) pass(HOUR_MS + 60_000);
+    expect(logged(OUTLASTING)).toBe(1);
+  });
+});
+
 describe('a revocation of everybody', () => {
   it('ends every stream whose token was issued up to then, and none without a token', async () => {
     const { streams, backend } = await setUp();
@@ -122,8 +173,8 @@ describe('every instance', () => {
     two.streams.add('c', { sub: '42' });
     const answers = await command(backend, 'revoke', { user: '42' }, 2);
     expect(answers.sort((a, b) => String(a.instance).localeCompare(String(b.instance)))).toEqual([
-      { instance: 'one', ok: true, closed: 1, persisted: false },
-      { instance: 'two', ok: true, closed: 2, persisted: false },
+      { instance: 'one', ok: true, closed: 1, until: expect.any(String), persisted: false },
+      { instance: 'two', ok: true, closed: 2, until: expect.any(String), persisted: false },
     ]);
     expect([one.refuses({ sub: '42' }), two.refuses({ sub: '42' })]).toEqual([true, true]);
   });
@@ -165,6 +216,7 @@ describe('a command that is refused', () => {
       CONTROL_MALFORMED: MALFORMED.length,
       CONTROL_INVALID: INVALID.length,
       CONTROL_TOO_LARGE: 1,
+      CONTROL_FULL: 0,
       CONTROL_FAILED: 0,
     });
     expect(control.counts.accepted).toEqual({ revoke: 0, disconnect: 0 });

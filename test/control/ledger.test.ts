@@ -6,9 +6,9 @@ import { Ledger } from '../../src/control/ledger.ts';
 import { covers, decodeRecord, encodeRecord, keyOf, merge } from '../../src/control/record.ts';
 import { ManualClock } from '../support/clock.ts';
 
-function setUp() {
+function setUp(max?: number) {
   const clock = new ManualClock();
-  const revocations = new Revocations(clock);
+  const revocations = new Revocations(clock, max);
   return { clock, revocations, ledger: new Ledger(revocations, clock), nowMs: clock.wall() };
 }
 
@@ -86,7 +86,7 @@ describe('a record', () => {
 describe('the ledger', () => {
   it('refuses what it takes', () => {
     const { ledger, revocations, nowMs } = setUp();
-    expect(ledger.add({ target: { user: '42', issuedBeforeMs: nowMs }, untilMs: nowMs + 1000 })).toBe(true);
+    expect(ledger.add({ target: { user: '42', issuedBeforeMs: nowMs }, untilMs: nowMs + 1000 })).toBe('news');
     expect(revocations.isRevoked(toIdentity({ sub: '42' }))).toBe(true);
     expect(revocations.isRevoked(toIdentity({ sub: '43' }))).toBe(false);
   });
@@ -95,12 +95,12 @@ describe('the ledger', () => {
     const { ledger, nowMs } = setUp();
     const add = (issuedBeforeMs: number, untilMs: number) =>
       ledger.add({ target: { user: '42', issuedBeforeMs }, untilMs: nowMs + untilMs });
-    expect(add(100, 1000)).toBe(true);
-    expect(add(100, 1000)).toBe(false);
-    expect(add(50, 500)).toBe(false);
-    expect(add(200, 500)).toBe(true);
-    expect(add(50, 2000)).toBe(true);
-    expect(add(200, 2000)).toBe(false);
+    expect(add(100, 1000)).toBe('news');
+    expect(add(100, 1000)).toBe('known');
+    expect(add(50, 500)).toBe('known');
+    expect(add(200, 500)).toBe('news');
+    expect(add(50, 2000)).toBe('news');
+    expect(add(200, 2000)).toBe('known');
     expect(ledger.get(userKey('42'))).toEqual({
       target: { user: '42', issuedBeforeMs: 200 },
       untilMs: nowMs + 2000,
@@ -109,7 +109,7 @@ describe('the ledger', () => {
 
   it('takes nothing that has ended, and does not hand it out once it has', () => {
     const { ledger, clock, nowMs } = setUp();
-    expect(ledger.add({ target: { tokenId: 'over' }, untilMs: nowMs })).toBe(false);
+    expect(ledger.add({ target: { tokenId: 'over' }, untilMs: nowMs })).toBe('known');
     ledger.add({ target: { tokenId: 'short' }, untilMs: nowMs + 1000 });
     ledger.add({ target: { tokenId: 'long' }, untilMs: nowMs + 2000 });
     clock.advance(1000);
@@ -146,13 +146,17 @@ describe('the ledger', () => {
     expect(ledger.size).toBeLessThanOrEqual(1500);
   });
 
-  it('does not grow without bound either, and keeps the newest', () => {
+  it('does not grow without bound either: it takes what can be refused, and says when that is not so', () => {
+    const { ledger, nowMs } = setUp(2);
+    const add = (tokenId: string) => ledger.add({ target: { tokenId }, untilMs: nowMs + 1000 });
+    expect(['1', '2', '3', '1'].map(add)).toEqual(['news', 'news', 'full', 'known']);
+    expect(ledger.size).toBe(2);
+    expect(ledger.get(keyOf({ tokenId: '3' }))).toBeUndefined();
+  });
+
+  it('knows what lasts for longer than a time', () => {
     const { ledger, nowMs } = setUp();
-    const last = 150_000;
-    for (let i = 0; i <= last; i += 1) ledger.add({ target: { tokenId: `${i}` }, untilMs: nowMs + 1000 });
-    expect(ledger.size).toBeLessThanOrEqual(100_000);
-    expect(ledger.size).toBeGreaterThan(80_000);
-    expect(ledger.get(keyOf({ tokenId: `${last}` }))).toBeDefined();
-    expect(ledger.get(keyOf({ tokenId: '0' }))).toBeUndefined();
+    for (const ms of [1000, 1001]) ledger.add({ target: { tokenId: `${ms}` }, untilMs: nowMs + ms });
+    expect(ledger.lasting(1000).map(({ target }) => target)).toEqual([{ tokenId: '1001' }]);
   });
 });

@@ -9,7 +9,9 @@ import {
   deaf,
   KEPT,
   LOST,
+  loseJetStream,
   MEMORY_ONLY,
+  now,
   openBucket,
   operator,
   record,
@@ -20,6 +22,8 @@ import {
 
 const SIDESTREAM = { user: 'sidestream', pass: 's' };
 const OPERATOR = { user: 'operator', pass: 'o' };
+const AWAITED =
+  'no JetStream that we may use, and control.requireJetStream is true: until what was revoked is known, nobody is let in';
 const FORGETS = 'the bucket may forget revocations too soon';
 
 /** Sidestream may not do all; the operator may. */
@@ -81,9 +85,42 @@ describe('without JetStream', () => {
     for (const user of ['1', '2'])
       expect(await command(backend, 'revoke', { user })).toMatchObject([{ ok: true, persisted: false }]);
     control.reconnected();
-    await poll('the second look', () => control.counts.bucketFailures === 2);
+    await poll('more looks', () => control.counts.bucketFailures > 2);
     expect([logged(MEMORY_ONLY), control.persistent, refuses({ sub: '1' })]).toEqual([1, false, true]);
     expect(control.counts.unpersisted).toBe(2);
+  });
+
+  it('for a moment as it starts, what was revoked before is loaded as soon as it is back', async () => {
+    const { nats, backend } = await startWithBackend();
+    await command(backend, 'revoke', { user: '42' });
+    let away: ReturnType<typeof loseJetStream> | undefined;
+    const later = await startControl(nats, { instance: 'later' }, {}, (connection) => {
+      away = loseJetStream(connection);
+    });
+    later.streams.add('a', { sub: '42' });
+    await later.control.loaded;
+    expect([later.refuses({ sub: '42' }), later.logged(MEMORY_ONLY)]).toEqual([false, 1]);
+    away?.back();
+    await persistent(later);
+    expect([later.refuses({ sub: '42' }), later.streams.ended]).toEqual([true, ['revoked a']]);
+  });
+
+  it('where it is required, nobody is told that all is known before it is', async () => {
+    const { nats, backend } = await startWithBackend();
+    await command(backend, 'revoke', { user: '42' });
+    let away: ReturnType<typeof loseJetStream> | undefined;
+    const later = await startControl(nats, { requireJetStream: true }, {}, (connection) => {
+      away = loseJetStream(connection);
+    });
+    let refused: boolean | undefined;
+    const loaded = later.control.loaded.then(() => {
+      refused = later.refuses({ sub: '42' });
+    });
+    await poll('a second look', () => later.control.counts.bucketFailures === 2);
+    expect([refused, later.logged(AWAITED), later.logged(MEMORY_ONLY)]).toEqual([undefined, 1, 0]);
+    away?.back();
+    await loaded;
+    expect(refused).toBe(true);
   });
 
   it('for our account alone, it is the same', async () => {
@@ -160,6 +197,24 @@ describe('a bucket that may be read and not written', () => {
     await createBucket(await operator(nats, OPERATOR), { ttl: 60_000 });
     const { logged } = await startPersistent(nats, {}, SIDESTREAM);
     expect(logged(FORGETS)).toBe(1);
+  });
+});
+
+describe('a bucket that may not be made to keep its values longer', () => {
+  it('has what lasts longer, for as long as it does; the answer says that this is not enough', async () => {
+    const nats = await startNats({
+      jetStream: true,
+      config: permissions('publish: { deny: "$JS.API.STREAM.UPDATE.>" }'),
+    });
+    const { control, logged } = await startPersistent(nats, {}, SIDESTREAM);
+    const backend = await operator(nats, OPERATOR);
+    const expires = now() + 86_400;
+    expect(await command(backend, 'revoke', { user: '42', expires })).toMatchObject([
+      { ok: true, persisted: false },
+    ]);
+    expect(await command(backend, 'revoke', { user: '43' })).toMatchObject([{ ok: true, persisted: true }]);
+    expect([logged(FORGETS), logged(LOST), control.persistent]).toEqual([1, 0, true]);
+    expect((await stored(backend)).size).toBe(2);
   });
 });
 

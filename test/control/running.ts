@@ -62,11 +62,15 @@ export interface Running {
   logged(message: string): number;
 }
 
-/** One instance's control on a connection of its own, followed as the bridge does; gone when the test is over. */
+/**
+ * One instance's control on a connection of its own, followed as the bridge does; gone when the test is over. `prepare` has
+ * the connection first.
+ */
 export async function startControl(
   { url }: NatsServer,
   options: Partial<ControlOptions> = {},
   login: ConnectionOptions = {},
+  prepare: (connection: NatsConnection) => void = () => {},
 ): Promise<Running> {
   const connection = await connect({
     servers: url,
@@ -76,12 +80,13 @@ export async function startControl(
     ...login,
   });
   const lines: Running['lines'] = [];
-  const revocations = new Revocations(systemClock);
+  const revocations = options.revocations ?? new Revocations(options.clock ?? systemClock);
   const streams = new TestStreams();
   const control = new Control({
     instance: 'one',
     prefix: 'sidestream',
     revocationTtlMs: HOUR_MS,
+    requireJetStream: false,
     bucket: BUCKET,
     clock: systemClock,
     log: createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(JSON.parse(line)) }),
@@ -93,6 +98,7 @@ export async function startControl(
     await control.stop();
     await connection.close();
   });
+  prepare(connection);
   control.connected(connection);
   void follow(connection, control);
   // What is sent from here on is heard.

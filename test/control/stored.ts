@@ -81,3 +81,31 @@ export function hold(connection: NatsConnection, prefix: string) {
   /** Waits until one is held; gives what lets it go. */
   return { held: () => poll(`a request to ${prefix}`, () => free) };
 }
+
+/** Has every question to JetStream go where nobody answers, until `back` is called. */
+export function loseJetStream(connection: NatsConnection) {
+  const ask = connection.request.bind(connection);
+  connection.request = (subject, ...rest) => ask(subject.replace(/^\$JS\.API/, 'nobody'), ...rest);
+  return {
+    back: () => {
+      connection.request = ask;
+    },
+  };
+}
+
+/** Sees the requests go by whose subject begins so. */
+export function watchRequests(connection: NatsConnection, prefix: string) {
+  const ask = connection.request.bind(connection);
+  let count = 0;
+  connection.request = (subject, ...rest) => {
+    if (subject.startsWith(prefix)) count += 1;
+    return ask(subject, ...rest);
+  };
+  return {
+    /** Waits for a few more: whatever the first of them is to find was there before it. */
+    more: async () => {
+      const before = count;
+      await poll(`more requests to ${prefix}`, () => count > before + 3);
+    },
+  };
+}

@@ -131,7 +131,7 @@ describe.skipIf(noChromium !== undefined)('a native EventSource in Chromium', ()
 
 describe('the eventsource client for Node', () => {
   it('gets events, and resumes with its cursor when the stream reached its maximum age', async () => {
-    const { nats, publisher, url } = await setUp({ config: { sse: { ...SSE, maxAge: '1s' } } });
+    const { nats, publisher, url } = await setUp({ config: { sse: { ...SSE, maxAge: '3s' } } });
     const source = new EventSource(`${url}/prices.ACME`);
     onTestFinished(() => source.close());
     const seen: { type: string; data: string }[] = [];

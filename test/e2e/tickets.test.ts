@@ -33,8 +33,9 @@ describe.skipIf(noChromium !== undefined)('a page that does as the documentation
     const ours = `http://127.0.0.1:${bridge.httpPort}/events/user-42`;
     expect(CODE).toContain(URL_IN_DOCS);
     // Every EventSource is kept for the test to see.
-    const watched = `const shown = window.shown = []; const sources = window.sources = [];
+    const watched = `const shown = window.shown = []; const sources = window.sources = []; window.refetched = 0;
       const show = (data) => { shown.push(data); };
+      const refetch = () => { window.refetched += 1; };
       const Native = window.EventSource;
       class EventSource extends Native { constructor(url) { super(url); sources.push(this); } }
       ${CODE.replace(URL_IN_DOCS, ours)}`;
@@ -43,17 +44,24 @@ describe.skipIf(noChromium !== undefined)('a page that does as the documentation
     await nats.subscribed('user.42');
     await publisher.publish('user.42', 'one');
     await page.until('shown.length === 1');
+    // Its state, once: it is new here.
+    expect(await page.value('refetched')).toBe(1);
 
     await command(publisher.connection, 'disconnect', { user: '42' });
     await page.until('sources.length === 2 && sources[1].readyState === 1');
     await publisher.publish('user.42', 'two');
     await page.until('shown.length === 2');
     expect(await page.value('shown.join()')).toBe('one,two');
+    // Nothing was missed.
+    expect(await page.value('refetched')).toBe(1);
     expect(await page.value('sources[0].readyState')).toBe(2);
     expect(issued).toHaveLength(2);
     expect(new Set(issued).size).toBe(2);
     expect(await page.value('new URL(sources[1].url).searchParams.get("lastEventId") !== null')).toBe(true);
     expect(await bridge.sample('sidestream_requests_refused_total{reason="TOKEN_USED"}')).toBe(1);
     expect(await bridge.sample('sidestream_connections_opened_total')).toBe(2);
+
+    await nats.restart();
+    await page.until('refetched === 2');
   });
 });

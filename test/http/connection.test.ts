@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { toIdentity } from '../../src/auth/identity.ts';
 import { TICK_MS } from '../../src/clock.ts';
 import { parseCursor } from '../../src/protocol/cursor.ts';
 import { encodeEvent } from '../../src/protocol/sse.ts';
 import { FakeSubscriber } from '../hub/fakes.ts';
+import { ManualClock } from '../support/clock.ts';
 import { HEARTBEAT_MS, openConnection, PENDING_BYTES, published, STALLED_MS } from './open-connection.ts';
 
 describe('a stream begins', () => {
@@ -232,6 +234,55 @@ describe('a stream that is closed', () => {
     connection.close('draining', 1);
     pass(STALLED_MS + TICK_MS);
     expect([endings, res.cutOff]).toEqual([['slow'], true]);
+  });
+
+  it.each(['revoked', 'expired', 'disconnected'] as const)(
+    'as %s while its reader is behind does not wait longer than a second for it',
+    (reason) => {
+      const { send, connection, res, endings, pass, metrics, hub } = openConnection();
+      res.answer(false);
+      for (const data of ['1', '2']) send('a', data);
+      pass(STALLED_MS / 2);
+      connection.close(reason, 1);
+      pass(1000 - 2 * TICK_MS);
+      expect(endings).toEqual([]);
+      pass(2 * TICK_MS);
+      expect([endings, res.cutOff]).toEqual([[reason], true]);
+      expect([metrics.pendingBytes, metrics.slowConnections, hub.subscriberCount('a')]).toEqual([0, 0, 0]);
+    },
+  );
+
+  it('as draining, and revoked before its reader has taken the farewell, is cut off as soon', () => {
+    const { send, connection, res, read, endings, pass } = openConnection();
+    res.answer(false);
+    send('a', '1');
+    connection.close('draining', 1);
+    connection.close('revoked', 2);
+    pass(1000);
+    expect([endings, res.cutOff, read().events.at(-1)?.data]).toEqual([['draining'], true, '1']);
+  });
+
+  it('as revoked gets its farewell where its reader catches up within that second', () => {
+    const { send, connection, res, read, endings, pass } = openConnection();
+    res.answer(false);
+    send('a', '1');
+    connection.close('revoked', 1);
+    pass(500);
+    res.becomeWritable();
+    pass(STALLED_MS);
+    expect(read().events.at(-1)?.data).toBe('{"reason":"revoked","retry":1}');
+    expect([endings, res.cutOff]).toEqual([['revoked'], false]);
+  });
+
+  it('as expired at the token’s time is cut off within a second where its reader is behind', () => {
+    const clock = new ManualClock();
+    const identity = toIdentity({ sub: '42', exp: (clock.wall() + 2000) / 1000 });
+    const { send, res, endings, pass } = openConnection({ identity });
+    res.answer(false);
+    send('a', '1');
+    pass(2000);
+    pass(1000);
+    expect([endings, res.cutOff]).toEqual([['expired'], true]);
   });
 
   it('leaves all its channels and stops its timers', () => {

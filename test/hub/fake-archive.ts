@@ -20,8 +20,8 @@ export class FakeArchive implements Archive {
   /** What was asked for, in order. */
   readonly asked: Pick<ArchiveRange, 'from' | 'through' | 'limit'>[] = [];
   newestAsked = 0;
-  /** Set where part of what is asked for no longer exists. */
-  cut: GapReason | undefined;
+  /** What came up to an offset, or part of it, cannot be had. */
+  lost: { readonly through: number; readonly reason: GapReason } = { through: 0, reason: 'purged' };
   #kept: Kept[] = [];
   #held: (() => void)[] | undefined;
 
@@ -30,9 +30,9 @@ export class FakeArchive implements Archive {
   }
 
   /** Forgets what came up to `offset`. */
-  purge(offset: number, cut: GapReason): void {
+  purge(offset: number, reason: GapReason): void {
     this.#kept = this.#kept.filter((kept) => kept.offset > offset);
-    this.cut = cut;
+    this.lost = { through: offset, reason };
   }
 
   hold(): void {
@@ -60,13 +60,12 @@ export class FakeArchive implements Archive {
     const before = all.filter(({ offset }) => offset < (found[0]?.offset ?? Infinity)).at(-1)?.offset ?? 0;
     const isCut = wanted.length > limit;
     const after = isCut ? before : from.kind === 'after' ? from.offset : from.kind === 'values' ? 0 : before;
-    const [first] = this.#kept;
-    const cut = isCut ? 'too-many' : this.cut;
-    return {
-      publications: found.map(toPublication),
-      after: Math.max(after, this.cut === undefined ? 0 : (first?.offset ?? 1) - 1),
-      ...(cut !== undefined && { cut }),
-    };
+    const { through: lostThrough, reason } = this.lost;
+    // Only for who has a position it is looked up what there was.
+    const isLost = from.kind === 'after' && lostThrough > after;
+    const cut = isLost ? reason : isCut ? 'too-many' : undefined;
+    const publications = found.map(toPublication);
+    return { publications, after: isLost ? lostThrough : after, ...(cut !== undefined && { cut }) };
   }
 
   async #answer(): Promise<void> {

@@ -137,14 +137,7 @@ export function setUpHub({
     opened: (channel: Channel, cursor: string | undefined): Opened | undefined => {
       const positions = cursor === undefined ? undefined : parseCursor(cursor);
       const recovery = hub.recovery(new FakeSubscriber(), [channel], positions);
-      let found: Opened | undefined;
-      recovery.start(
-        () => {
-          [found] = recovery.conclude().channels;
-        },
-        () => undefined,
-      );
-      return found;
+      return recovery.conclude().channels[0];
     },
     publish: (channel: string, data: string, event?: string) =>
       source.sink(channel)?.publish({ event, data }),

@@ -80,7 +80,8 @@ class Story {
     expect([history.oldest, history.newest]).toEqual([kept[0], kept.at(-1)]);
     expect(kept.length).toBeLessThanOrEqual(size);
     expect(history.bytes).toBe(kept.reduce((sum, entry) => sum + entryBytes(entry), 0));
-    expect(budget.bytes).toBe(history.bytes);
+    // A place on the shelf takes memory as well, as long as there is something on it.
+    expect(budget.bytes).toBe(history.bytes + (kept.length === 0 ? 0 : history.ownBytes));
     if (kept.length > 1) expect(history.bytes).toBeLessThanOrEqual(bytes);
     const newestMs = kept.at(-1)?.timeMs ?? 0;
     for (const entry of kept) expect(entry.timeMs).toBeGreaterThan(newestMs - ageMs);
@@ -152,19 +153,20 @@ describe('a history', () => {
 
   it('keeps what is being joined to beyond its bounds until that is done, and no longer', () => {
     const { history, log, budget } = makeHistory({ size: 2, ageMs: 100, bytes: 1000 });
+    const [one, other] = [{}, {}];
     const append = (from: number, through: number, timeMs: number) => {
       for (let offset = from; offset <= through; offset += 1)
         history.append(makeEntry(log, { offset, timeMs }));
     };
     append(1, 3, 0);
-    history.holdAfter(3);
+    history.hold(one, 3);
     append(4, 20, 50);
     history.refresh(500);
     expect([history.size, history.evictedThrough]).toEqual([17, 3]);
     history.held = true;
-    history.release(60);
+    history.release(one, 60);
     expect([offsetsOf(history.after(-1)), history.evictedThrough]).toEqual([[19, 20], 18]);
-    history.holdAfter(20);
+    history.hold(other, 20);
     append(21, 25, 70);
     // The budget of all may take what it needs.
     history.evict(0);
@@ -173,13 +175,31 @@ describe('a history', () => {
     expect([history.size, budget.bytes]).toEqual([0, 0]);
   });
 
+  it('keeps it for each who joins to it, whoever else began or ended meanwhile', () => {
+    const { history, log } = makeHistory({ size: 1 });
+    const append = (offset: number) => history.append(makeEntry(log, { offset }));
+    const [first, second] = [{}, {}];
+    for (let offset = 1; offset <= 3; offset += 1) append(offset);
+    history.hold(first, 3);
+    append(4);
+    history.hold(second, 4);
+    append(5);
+    expect(offsetsOf(history.after(-1))).toEqual([4, 5]);
+    history.release(first, 0);
+    append(6);
+    expect([offsetsOf(history.after(-1)), history.evictedThrough]).toEqual([[5, 6], 4]);
+    history.release(second, 0);
+    expect(offsetsOf(history.after(-1))).toEqual([6]);
+  });
+
   it('that keeps nothing does so while it is joined to, and gives up its place once nobody needs it', () => {
     const { history, log, budget } = makeHistory({ size: 0 });
-    history.holdAfter(0);
+    const holder = {};
+    history.hold(holder, 0);
     history.append(makeEntry(log, { offset: 1 }));
     history.retire();
     expect(offsetsOf(log.histories.get('a')?.after(-1) ?? [])).toEqual([1]);
-    history.release(0);
+    history.release(holder, 0);
     expect([history.evictedThrough, log.histories.size, budget.bytes]).toEqual([1, 0, 0]);
   });
 
@@ -205,7 +225,7 @@ describe('a history', () => {
     history.breaks(7, 'too-old', 70);
     log.begin('f', 0, 0);
     history.breaks(7, 'too-old', 70);
-    history.release(0);
+    history.release({}, 0);
     expect([log.floor, log.floorMs]).toEqual([0, 0]);
   });
 

@@ -61,6 +61,7 @@ describe('reads of the log', () => {
     const results = Array.from({ length: 40 }, (_, n) =>
       reader
         .read(
+          () => true,
           () =>
             new Promise<number>((resolve, reject) => {
               open.push({ n, end: (fails) => (fails ? reject(new Error(`${n}`)) : resolve(n)) });
@@ -80,8 +81,32 @@ describe('reads of the log', () => {
     );
     expect([reader.reads, reader.failures]).toEqual([40, 14]);
     // All places are free again.
-    for (let n = 0; n < 16; n += 1) void reader.read(() => new Promise(() => undefined));
+    const isWanted = () => true;
+    for (let n = 0; n < 16; n += 1) void reader.read(isWanted, () => new Promise(() => undefined));
     await turn();
     expect(reader.reads).toBe(56);
+  });
+
+  it('that nobody wants any more when it is their turn are not made, and hold nobody up', async () => {
+    const reader = new Reader();
+    const ends: (() => void)[] = [];
+    const held = () => new Promise<string>((resolve) => ends.push(() => resolve('read')));
+    for (let n = 0; n < 16; n += 1)
+      void reader.read(
+        () => true,
+        () => held(),
+      );
+    let isWanted = true;
+    const left = Array.from({ length: 5000 }, () => reader.read(() => isWanted, held));
+    const honest = reader.read(() => true, held);
+    await turn();
+    isWanted = false;
+    ends[0]?.();
+    await turn();
+    expect([reader.reads, ends.length]).toEqual([17, 17]);
+    ends[16]?.();
+    expect(await honest).toBe('read');
+    expect(new Set(await Promise.all(left))).toEqual(new Set([undefined]));
+    expect([reader.reads, reader.failures]).toEqual([17, 0]);
   });
 });

@@ -111,6 +111,25 @@ describe('who joins a key-value route', () => {
     expect(archive.asked).toHaveLength(2);
   });
 
+  it('is sent no value for long that the bucket dropped without a word', async () => {
+    const { connect, message, settle, archive, clock } = setUpStreamHub({ route: KV });
+    message({ offset: 1, key: 'x' });
+    message({ offset: 2, key: 'y' });
+    const first = connect();
+    await settle();
+    archive.purge(1, 'purged');
+    expect(first.received).toEqual(['e.1 1', 'e.2 2']);
+    for (let seconds = 0; seconds < 5; seconds += 1) {
+      clock.advance(1000);
+      connect();
+      await settle();
+    }
+    const client = connect();
+    await settle();
+    expect(client.received).toEqual(['e.2 2']);
+    expect(archive.asked).toHaveLength(2);
+  });
+
   it('is told where there are more values than `limits.replay`', async () => {
     const { connect, message, settle } = setUpStreamHub({ route: KV, maxReplay: 2 });
     for (const [offset, key] of ['x', 'y', 'z'].entries()) message({ offset: offset + 1, key });
@@ -150,6 +169,37 @@ describe('who comes back', () => {
     expect(client.received).toEqual(Array.from({ length: 32 }, (_, i) => `e.${i + 8} ${i + 8}`));
   });
 
+  it('is not sent what memory has before others had their turn; who is sent nothing waits for nobody', async () => {
+    const { connect, messages, message, settle, hub, clock } = setUpStreamHub();
+    messages(1, 30);
+    const live = connect();
+    const clients = Array.from({ length: 10 }, () => connect('e.25'));
+    const current = connect('e.30');
+    expect([live, current].map(({ opened }) => opened?.[0]?.replayed)).toEqual([0, 0]);
+    expect(clients.filter(({ opened }) => opened !== undefined)).toEqual([]);
+    for (const { res } of clients) {
+      const write = res.write.bind(res);
+      res.write = (chunk) => {
+        clock.advance(2);
+        return write(chunk);
+      };
+    }
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const first = clients.filter(({ opened }) => opened !== undefined).length;
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(10);
+    message({ offset: 31 });
+    hub.flush();
+    await settle();
+    expect(live.received).toEqual(['e.31 31']);
+    const expected = Array.from({ length: 6 }, (_, i) => `e.${i + 26} ${i + 26}`);
+    for (const client of clients) expect(client.received).toEqual(expected);
+    expect(clients.map(({ opened }) => opened?.[0]?.replayed)).toEqual([
+      ...Array(first).fill(5),
+      ...Array(10 - first).fill(6),
+    ]);
+  });
+
   it('shares one read with a thousand others', async () => {
     const { connect, messages, settle, archive, hub } = setUpStreamHub();
     messages(1, 30);
@@ -178,6 +228,33 @@ describe('who comes back', () => {
     expect(client.received).toEqual(['e.28 28', 'e.29 29', 'e.30 30']);
     // Where it is cut off now, it goes on from there: the gap has been told with this very cursor.
     expect(client.parser.events[0]?.id).toBe('e.27');
+  });
+
+  it('is sent all of it, and told what is missing of just that, whatever was missing for another', async () => {
+    const { connect, messages, settle, archive } = setUpStreamHub();
+    messages(1, 30);
+    archive.lost = { through: 18, reason: 'too-large' };
+    const short = connect('e.15');
+    await settle();
+    expect(short.opened).toEqual([{ channel: 'a', resume: 'gap', reason: 'too-large', replayed: 15 }]);
+    const far = connect('e.2');
+    await settle();
+    expect(far.opened).toEqual([{ channel: 'a', resume: 'gap', reason: 'too-large', replayed: 28 }]);
+    const later = connect('e.18');
+    await settle();
+    expect(later.opened).toEqual([{ channel: 'a', resume: 'recovered', replayed: 12 }]);
+  });
+
+  it('is told what the log has lost, though all it has was read for who joined without a cursor', async () => {
+    const { connect, messages, settle, archive } = setUpStreamHub({ route: { replay: { kind: 'all' } } });
+    messages(1, 30);
+    archive.purge(15, 'too-old');
+    const fresh = connect();
+    await settle();
+    expect(fresh.opened).toEqual([{ channel: 'a', resume: 'live', replayed: 15 }]);
+    const client = connect('e.7');
+    await settle();
+    expect(client.opened).toEqual([{ channel: 'a', resume: 'gap', reason: 'too-old', replayed: 15 }]);
   });
 
   it('is served from memory where that goes back further than what was read again', async () => {
@@ -260,6 +337,25 @@ describe('who comes back', () => {
     },
   );
 
+  it('and who joins at that moment hold what comes while the log is read for each of them', async () => {
+    const { connect, messages, settle, archive } = setUpStreamHub({
+      route: { history: { ...KEPT, size: 1 }, replay: { kind: 'last', count: 15 } },
+    });
+    messages(1, 30);
+    archive.hold();
+    const back = connect('e.7');
+    await settle();
+    messages(31, 40);
+    const fresh = connect();
+    await settle();
+    messages(41, 50);
+    archive.release();
+    await settle();
+    expect(back.opened?.[0]).toMatchObject({ resume: 'recovered', replayed: 43 });
+    expect(fresh.opened?.[0]).toMatchObject({ resume: 'live', replayed: 15 });
+    expect(archive.asked).toHaveLength(2);
+  });
+
   it('is told a gap in the end where there is no memory left for what comes while the log is read', async () => {
     const { connect, messages, settle, archive } = setUpStreamHub({ historyBytes: 5000 });
     messages(1, 30);
@@ -299,6 +395,23 @@ describe('who comes back', () => {
     expect([hub.historyBytes, source.log.histories.size]).toEqual([0, 0]);
   });
 
+  it('and leaves before it is its turn is not read for', async () => {
+    const { connect, message, settle, archive, hub } = setUpStreamHub({ lingerMs: 60_000 });
+    const channels = Array.from({ length: 60 }, (_, i) => `channel-${i}`);
+    for (let offset = 1; offset <= 30; offset += 1) message({ offset }, ...channels);
+    archive.hold();
+    const gone = channels.map((channel) => connect('e.7', [channel]));
+    const stays = connect('e.7', ['channel-59']);
+    await settle();
+    expect(archive.asked).toHaveLength(16);
+    for (const client of gone) client.leave();
+    archive.release();
+    await settle();
+    expect(archive.asked).toHaveLength(17);
+    expect(stays.opened?.[0]).toMatchObject({ resume: 'recovered', replayed: 23 });
+    expect(hub.archiveReads).toEqual({ all: 17, failed: 0 });
+  });
+
   it('of a route that keeps nothing finds nothing kept', () => {
     const { message, source, hub } = setUpStreamHub({ route: { history: { ...KEPT, size: 0 } } });
     for (let offset = 1; offset < 10; offset += 1) message({ offset }, `channel-${offset}`);
@@ -327,10 +440,26 @@ describe('a core route', () => {
     const verdicts = [1, 2, 3, 4, 5].map((offset) => {
       const subscriber = { view: undefined, deliver: () => undefined };
       const recovery = hub.recovery(subscriber, [channel], [{ epoch: 'e', offset }]);
-      const { channels, frames } = recovery.conclude();
-      return `${channels[0]?.resume} ${frames.length}`;
+      const [opened] = recovery.conclude().channels;
+      return `${opened?.resume} ${opened?.replayed}`;
     });
     // 1 and 2: opened and settled; 3 to 5: the events, of which the first is gone.
     expect(verdicts).toEqual(['gap 2', 'gap 2', 'recovered 2', 'recovered 1', 'recovered 0']);
+  });
+
+  it('sends all who come back the same bytes, and lets go of them when nobody has come for a while', () => {
+    const { connection, send, hub } = openConnection({ route: { history: KEPT } });
+    for (const data of ['1', '2', '3']) send('a', data);
+    const chunk = () => {
+      const subscriber = { view: undefined, deliver: () => undefined };
+      const recovery = hub.recovery(subscriber, connection.channels, [{ epoch: 'e', offset: 2 }]);
+      return recovery.conclude().chunks[0];
+    };
+    const first = chunk();
+    hub.sweep();
+    expect(chunk()).toBe(first);
+    for (let i = 0; i < 2; i += 1) hub.sweep();
+    expect(chunk()).not.toBe(first);
+    expect(chunk()).toEqual(first);
   });
 });

@@ -4,7 +4,7 @@ import { History, type Shelf } from '../../src/hub/history.ts';
 import { Log } from '../../src/hub/log.ts';
 import { type Droppable, Retention } from '../../src/hub/retention.ts';
 import { ManualClock } from '../support/clock.ts';
-import { countedBytes, makeEntry, offsetsOf } from './entries.ts';
+import { countedBytes, makeEntry, makeHistory, offsetsOf } from './entries.ts';
 
 class Page implements Droppable {
   bytes = 0;
@@ -31,6 +31,8 @@ class Page implements Droppable {
 }
 
 const MAX_BYTES = 10 * countedBytes(100);
+/** What a history takes besides its entries. */
+const OWN_BYTES = makeHistory().history.ownBytes;
 const LIMITS = { size: 100, ageMs: 10_000, bytes: 1_000_000 };
 
 function setUp(maxBytes = MAX_BYTES) {
@@ -93,7 +95,10 @@ class Story {
 
   check(): void {
     const { retention } = this.#setup;
-    const kept = [...this.#histories].reduce((sum, { bytes }) => sum + bytes, 0);
+    const kept = [...this.#histories].reduce(
+      (sum, { bytes, size, ownBytes }) => sum + bytes + (size === 0 ? 0 : ownBytes),
+      0,
+    );
     const read = this.#pages.reduce((sum, { bytes }) => sum + bytes, 0);
     expect(retention.bytes).toBe(kept + read);
     // One that was just read may be larger than all there is; then there is nothing else.
@@ -134,26 +139,26 @@ describe('the memory of all histories', () => {
   });
 
   it('is taken from what has been quiet the longest, on whatever route, oldest entry first', () => {
-    const { clock, retention, make, append, log } = setUp(4 * countedBytes(100));
+    const { clock, retention, make, append, log } = setUp(4 * countedBytes(1000) + 3 * OWN_BYTES);
     const shelves = [retention.shelf(), retention.shelf()];
     const [a, b, c] = ['a', 'b', 'c'].map((name, i) => make(name, shelves[i % 2] ?? retention.shelf()));
     if (a === undefined || b === undefined || c === undefined) throw new TypeError('three histories');
     for (const history of [b, a, a, c]) {
       clock.advance(1);
-      append(history);
+      append(history, 1000);
     }
     clock.advance(1);
-    append(c);
+    append(c, 1000);
     expect([b.size, a.size, c.size]).toEqual([0, 2, 2]);
     clock.advance(1);
-    append(c);
+    append(c, 1000);
     expect([offsetsOf(a.after(-1)), a.evictedThrough]).toEqual([[3], 2]);
     // Nobody held it, so its place is free; what it lacked stays known.
     expect([log.histories.has('b'), log.floor]).toEqual([false, 1]);
   });
 
   it('is taken from what was read again first, unless somebody is about to use it', () => {
-    const { clock, retention, make, append } = setUp(1000 + 2 * countedBytes(100));
+    const { clock, retention, make, append } = setUp(1000 + 2 * countedBytes(100) + OWN_BYTES);
     const history = make('a', retention.shelf());
     const page = new Page(retention);
     page.hold(1000);

@@ -245,16 +245,18 @@ function select(all: readonly Stored[], first: number, { from, limit }: ArchiveR
       (from.kind !== 'after' || offset > from.offset) && (from.kind !== 'since' || timeMs >= from.timeMs),
   );
   const asked = from.kind === 'last' ? wanted.slice(-from.count) : wanted;
-  const before = all.slice(0, all.length - asked.length).at(-1)?.offset ?? first - 1;
+  const before = all.slice(0, all.length - asked.length).at(-1)?.offset ?? 0;
   const isTooMany = asked.length > limit;
   const stored = asked.slice(-limit);
-  const replaced = stored.findLast(({ hasReplaced }) => hasReplaced)?.offset ?? 0;
   const start = isTooMany
     ? (asked.at(-limit - 1)?.offset ?? 0)
     : from.kind === 'after'
       ? from.offset
       : before;
-  const isTooOld = replaced > 0 || (from.kind === 'after' && first > from.offset + 1);
+  // Only for who has a position it is looked up what there was.
+  if (from.kind !== 'after') return { stored, after: start, cut: isTooMany ? 'too-many' : undefined };
+  const replaced = stored.findLast(({ hasReplaced }) => hasReplaced)?.offset ?? 0;
+  const isTooOld = replaced > 0 || first > from.offset + 1;
   const cut = isTooMany ? 'too-many' : isTooOld ? 'too-old' : undefined;
   return { stored, after: Math.max(start, first - 1, replaced), cut };
 }

@@ -8,6 +8,7 @@ import { type StreamOptions, startBridge } from '../support/bridge.ts';
 import { ManualClock } from '../support/clock.ts';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
+import { StreamClient } from '../support/stream-client.ts';
 import { AUTH, answerTo, bearer, cookie, now, signed } from './protected.ts';
 
 const OVERLOADED = '200 overloaded AUTH_UNAVAILABLE';
@@ -89,6 +90,72 @@ describe('introspection', () => {
     clock.advance(1);
     expect(await answerTo(bridge, '/events/user-42', bearer('a'))).toBe('401 TOKEN_INVALID');
     expect(server.asked).toHaveLength(2);
+  });
+
+  it('keeps no seat for a client that leaves while its token is asked about, and gives none back twice', async () => {
+    const held: (() => void)[] = [];
+    const server = await startIntrospection((res) => {
+      held.push(() => answerJson(res, { active: true, sub: '42' }));
+    });
+    const nats = await startNats();
+    const config = {
+      channels: CHANNELS,
+      limits: { connections: 1 },
+      auth: { introspection: { url: server.url } },
+    };
+    const bridge = await startBridge({ nats, config });
+    const leaves = new StreamClient({ port: bridge.httpPort, target: '/events/user-42', ...bearer('slow') });
+    await poll('the question', () => held.length === 1);
+    expect(await answerTo(bridge, '/events/news?errors=http')).toBe('503 CONNECTION_LIMIT');
+    leaves.destroy();
+    await poll('the seat', async () => (await answerTo(bridge, '/events/news')) === '200');
+    for (const answer of held) answer();
+    // Once it is known, the answer has come.
+    await poll(
+      'the token to be known',
+      async () => (await answerTo(bridge, '/events/user-42', bearer('slow'))) === '200',
+    );
+    const stays = await poll('the only seat', async () => {
+      const stream = await bridge.request('/events/news');
+      return (await stream.next()).event === 'sidestream.open' && stream;
+    });
+    expect(await answerTo(bridge, '/events/news?errors=http')).toBe('503 CONNECTION_LIMIT');
+    expect(server.asked).toHaveLength(1);
+    expect(bridge.logs.filter(({ level }) => level === 'error')).toEqual([]);
+    stays.destroy();
+  });
+
+  it('is asked about so many tokens at a time of one address, and leaves the others their part', async () => {
+    const held: (() => void)[] = [];
+    const server = await startIntrospection((res) => {
+      held.push(() => answerJson(res, { active: true, sub: '42' }));
+    });
+    const nats = await startNats();
+    const auth = { introspection: { url: server.url, concurrency: 100 } };
+    const config = { channels: CHANNELS, http: { trustedProxies: ['127.0.0.1'] }, auth };
+    const bridge = await startBridge({ nats, config });
+    const ask = (token: string, address: string) =>
+      answerTo(bridge, '/events/user-42', {
+        headers: { ...bearer(token).headers, 'X-Forwarded-For': address },
+      });
+    // An IPv6 network of 64 bits is one client.
+    const answers = Array.from({ length: 64 }, (_, n) => ask(`token-${n}`, `2001:db8::${n}`));
+    await poll('the questions', () => held.length === 64);
+    expect(await ask('one-more', '2001:db8::ffff')).toBe('429 AUTH_RATE');
+    answers.push(ask('of-another', '2001:db8:0:1::1'));
+    await poll('the question of another', () => held.length === 65);
+    for (const answer of held) answer();
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['200']));
+  });
+
+  it('lets nobody in with what it gave to another service', async () => {
+    const server = await startIntrospection((res, { body }) => {
+      const aud = new URLSearchParams(body).get('token') === 'ours' ? ['events'] : 'mail';
+      answerJson(res, { active: true, sub: '42', aud });
+    });
+    const { bridge } = await setUp({ introspection: { url: server.url, audience: 'events' } });
+    expect(await answerTo(bridge, '/events/user-42', bearer('ours'))).toBe('200');
+    expect(await answerTo(bridge, '/events/user-42', bearer('theirs'))).toBe('401 TOKEN_INVALID');
   });
 
   it('is asked once for fifty who bring one token at the same time', async () => {

@@ -192,6 +192,16 @@ describe('while connected', () => {
     expect(await bridge.sample('sidestream_requests_refused_total{reason="AUTH_RATE"}')).toBeGreaterThan(0);
   });
 
+  it.each([
+    ['is rubbish', () => 'rubbish', '401 TOKEN_INVALID'],
+    ['has expired', () => token({ exp: now() - 60 }), '401 TOKEN_EXPIRED'],
+  ])('a page that brings for ever a token that %s locks nobody out', async (_, stale, refused) => {
+    const { answer } = await setUp({ auth: { ...AUTH, failureRate: '1/h' } });
+    const old = stale();
+    for (let i = 0; i < 30; i += 1) expect(await answer('/events/members', bearer(old))).toBe(refused);
+    expect(await answer('/events/members', bearer(token()))).toBe('200');
+  });
+
   it('no token stands in any log line', async () => {
     const { bridge, answer } = await setUp();
     const secrets = [token(), token({ sub: 'x' }, { secret: 'wrong wrong wrong wrong wrong wrong wrong' })];

@@ -113,6 +113,17 @@ describe('bad usage and a bad config end it with 2', () => {
     expect(stderr).toContain('Try sidestream --help');
   });
 
+  test.each([
+    [['--confg', 'x.yaml'], '--confg; did you mean --config?'],
+    [['check', '--confg=x.yaml'], '--confg; did you mean --config?'],
+    [['token', '--claims', 'a=b'], '--claims; did you mean --claim?'],
+    [['--bogus'], '--bogus'],
+    [['-x'], '-x'],
+  ])('an option misspelt is named, with the one that was meant: %j', async (args, said) => {
+    const { status, stderr } = await runCli(args);
+    expect([status, stderr]).toEqual([2, `sidestream: unknown option ${said}\nTry sidestream --help\n`]);
+  });
+
   test('a config that is not there, and which one it was', async () => {
     const { status, stderr } = await runCli([], { cwd: temporaryFolder() });
     expect(status).toBe(2);

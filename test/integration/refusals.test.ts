@@ -53,6 +53,39 @@ async function refusals(bridge: TestBridge, code: string): Promise<number | unde
   return bridge.sample(`sidestream_requests_refused_total{reason="${code}"}`);
 }
 
+test('channels of too many logs are refused with how many they are, and how many may be', async () => {
+  const route = (channel: string) => [
+    channel,
+    { channel, subject: channel, stream: channel.toUpperCase(), access: 'public' },
+  ];
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const channels = Object.fromEntries(names.map(route));
+  const bridge = await startBridge({ nats: await startNats(), config: { channels } });
+  const client = await bridge.request(`/events?channels=${names.join()}`);
+  await client.ended();
+  expect(client.status).toBe(400);
+  expect(JSON.parse(client.body).error).toEqual({
+    code: 'LOGS_TOO_MANY',
+    message:
+      'The channels are of more than five logs (streams and buckets; all core routes count as one). (a,b,c,d,e,f: 6 logs)',
+  });
+});
+
+test('a refusal is logged, at debug, with the channel and who asked for it', async () => {
+  const bridge = await startBridge({
+    nats: await startNats(),
+    config: { http: { trustedProxies: ['127.0.0.1'] } },
+  });
+  const headers = { 'X-Forwarded-For': '192.0.2.7' };
+  await (await bridge.request('/events?channels=topic.a,nobody.knows', { headers })).ended();
+  expect(await bridge.logged('request refused')).toMatchObject({
+    level: 'debug',
+    code: 'CHANNEL_UNKNOWN',
+    channel: 'nobody.knows',
+    address: '192.0.2.7',
+  });
+});
+
 describe.each(OVERLOADS)('what may be better later: %s', (code, status, target, make) => {
   test('a native EventSource is asked in-band to come back, since any status but 200 would stop it for good', async () => {
     const bridge = await make();

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { startBackend } from '../auth/backend.ts';
 import { command } from '../control/running.ts';
-import { KEPT, MEMORY_ONLY } from '../control/stored.ts';
+import { KEPT, LOST, MEMORY_ONLY } from '../control/stored.ts';
 import { startBridge, type TestBridge } from '../support/bridge.ts';
+import { ManualClock } from '../support/clock.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { startPublisher } from '../support/publisher.ts';
@@ -158,6 +159,66 @@ describe('a disconnection', () => {
     }
     expect(await answerTo(one, '/events/members', known)).toBe('200');
     await areOpen(nats, ...others);
+  });
+});
+
+describe('who comes before it is known what was revoked', () => {
+  /** A server without JetStream, and somebody who answers for one as the test says. */
+  async function setUpAnswering(code: number) {
+    const nats = await startNats();
+    const { connection } = await startPublisher(nats);
+    const answering = { code };
+    connection.subscribe('$JS.API.INFO', {
+      callback: (_, message) => {
+        const error = { code: 503, err_code: answering.code, description: 'not now' };
+        message.respond(JSON.stringify({ type: 'io.nats.jetstream.api.v1.account_info_response', error }));
+      },
+    });
+    await connection.flush();
+    return { nats, answering };
+  }
+  // Codes of the server's own list: 10008 is a cluster without a leader, 10039 an account without JetStream.
+  const [NO_LEADER, NO_JETSTREAM] = [10008, 10039];
+
+  it('is told to come back, though NATS is there, until JetStream has answered', async () => {
+    const { nats, answering } = await setUpAnswering(NO_LEADER);
+    const bridge = await startBridge({ nats, config: { channels: CHANNELS, auth: AUTH }, connected: false });
+    await bridge.logged(LOST);
+    expect(bridge.metrics.natsConnected).toBe(true);
+    expect(await asMember(bridge)).toBe('503 NATS_NOT_READY');
+    answering.code = NO_JETSTREAM;
+    await bridge.connected();
+    expect(await asMember(bridge)).toBe('200');
+  });
+
+  it('is told so as well where there is no JetStream, if it is required', async () => {
+    const { nats } = await setUpAnswering(NO_JETSTREAM);
+    const config = { channels: CHANNELS, auth: AUTH, control: { requireJetStream: true } };
+    const bridge = await startBridge({ nats, config, connected: false });
+    await bridge.logged(/nobody is let in$/);
+    expect(await asMember(bridge)).toBe('503 NATS_NOT_READY');
+  });
+});
+
+describe('a revoked reader who does not read', () => {
+  it('is cut off within a second, whatever waits for it', async () => {
+    const nats = await startNats();
+    const clock = new ManualClock({ wallMs: Date.now() });
+    const config = { channels: CHANNELS, auth: AUTH, limits: { pending: '16MiB' } };
+    const bridge = await startBridge({ nats, clock, config });
+    const publisher = await startPublisher(nats);
+    const client = await member(bridge);
+    client.pause();
+    await poll('the reader to be behind', async () => {
+      for (let i = 0; i < 20; i += 1) await publisher.publish('members', 'x'.repeat(60_000));
+      return bridge.metrics.slowConnections === 1;
+    });
+    expect(await command(publisher.connection, 'revoke', { user: '42' })).toMatchObject([{ closed: 1 }]);
+    expect(bridge.metrics.connections).toBe(1);
+    clock.advance(1000);
+    await poll('the stream to be cut off', () => bridge.metrics.connections === 0);
+    expect(await bridge.sample('sidestream_connections_closed_total{reason="revoked"}')).toBe(1);
+    expect(bridge.metrics.pendingBytes).toBe(0);
   });
 });
 

@@ -1,3 +1,4 @@
+import { nanos } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import { startNats } from '../support/nats-server.ts';
 import { ORDERS, startJetStream, startSources } from '../support/stream-source.ts';
@@ -182,9 +183,69 @@ describe('what is no longer there when it is read again', () => {
       cut: 'too-old',
     });
     expect((await running.read('orders.a', behind(3))).cut).toBeUndefined();
+    // Two of another subject took two others' place: who had all up to then has lost nothing.
     await jetStream.publish('orders.c', 'x');
-    const none = await running.read('orders.c', behind(1));
+    expect(await running.read('orders.c', behind(1))).toMatchObject({ texts: ['7 x'], cut: 'too-old' });
+    const none = await running.read('orders.c', behind(2));
     expect([none.texts, none.cut]).toEqual([['7 x'], undefined]);
+  });
+
+  it('is not said of a subject that still has what came before, whatever was replaced of others', async () => {
+    const { jetStream, running } = await setUpTwo({ max_msgs_per_subject: 2 });
+    await jetStream.publish('orders.b', 's', 't', 'u');
+    const { texts, cut } = await running.read('orders.a', behind(3));
+    expect([texts, cut]).toEqual([['5 r'], undefined]);
+    expect((await running.read('orders.none', behind(3))).cut).toBeUndefined();
+    expect((await running.read('all', behind(3))).cut).toBe('too-old');
+  });
+
+  it('is said where a limit by subject was raised since, or one of those kept was deleted', async () => {
+    const { jetStream, running } = await setUpTwo({ max_msgs_per_subject: 2 });
+    await jetStream.manager.streams.update('ORDERS', { max_msgs_per_subject: 10 });
+    expect(await running.read('orders.a', behind(0))).toMatchObject({
+      texts: ['3 q', '5 r'],
+      cut: 'too-old',
+    });
+    await jetStream.manager.streams.update('ORDERS', { max_msgs_per_subject: 2 });
+    await jetStream.manager.streams.deleteMessage('ORDERS', 3);
+    expect(await running.read('orders.a', behind(0))).toMatchObject({ texts: ['5 r'], cut: 'too-old' });
+  });
+
+  it('because its own time to live was over is said to be too old', async ({ skip }) => {
+    const { jetStream, running } = await setUp({ config: { allow_msg_ttl: true, max_msgs_per_subject: 5 } });
+    const { streams } = jetStream.manager;
+    if ((await streams.info('ORDERS')).config.allow_msg_ttl !== true) skip('needs nats-server 2.11');
+    const client = jetStream.manager.jetstream();
+    for (const [text, ttl] of [['a'], ['b', '1s'], ['c']] as const)
+      await client.publish('orders.a', text, ttl === undefined ? {} : { ttl });
+    await expect.poll(async () => (await streams.info('ORDERS')).state.messages, { timeout: 9_000 }).toBe(2);
+    expect(await running.read('orders.a', behind(1))).toMatchObject({ texts: ['3 c'], cut: 'too-old' });
+    expect((await running.read('orders.a', behind(2))).cut).toBeUndefined();
+  });
+
+  it('because the stream is gone is said to be unavailable, and so is the newest position', async () => {
+    const { jetStream, running } = await setUpTwo();
+    await jetStream.manager.streams.delete('ORDERS');
+    expect(await running.read('orders.a', behind(1))).toMatchObject({
+      texts: [],
+      after: 6,
+      cut: 'unavailable',
+    });
+    const warned = running.logged.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    expect(warned).toContain('the stream cannot be read again; who comes back is told a gap');
+  });
+
+  it('because the stream stores nothing under it is a gap at most', async () => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add();
+    const route = { ...ORDERS, channel: 'bills.{id}', subject: 'bills.{id}' };
+    const running = await startSources({ nats, routes: { bills: route } });
+    await running.opened('bills.1');
+    await jetStream.publish('orders.1', 'a');
+    const { texts, cut } = await running.read('bills.1', behind(0));
+    const isOld = /^2\.[0-9]\./.test(jetStream.version);
+    expect([texts, cut]).toEqual([[], isOld ? 'unavailable' : undefined]);
   });
 
   it('because the stream is another one is not read at all', async () => {
@@ -264,5 +325,55 @@ describe('reading a bucket again', () => {
     expect(await one.noted(1)).toEqual(['3 3']);
     const page = await running.read('one.a', { from: { kind: 'after', offset: 0 } });
     expect([page.texts, page.cut]).toEqual([['3 3'], undefined]);
+  });
+
+  it('says that a deletion may be missing where its marker has gone by age', async () => {
+    const { jetStream, kv, running } = await setUpBucket();
+    await running.opened('all');
+    const { streams } = jetStream.manager;
+    const age = nanos(300);
+    await streams.update('KV_settings', { max_age: age, duplicate_window: age });
+    await kv.put('a', '1');
+    await kv.delete('a');
+    await expect.poll(async () => (await streams.info('KV_settings')).state.messages).toBe(0);
+    await streams.update('KV_settings', { max_age: nanos(60_000) });
+    await kv.put('b', '2');
+    const since = (offset: number) => running.read('all', { from: { kind: 'after', offset } });
+    expect(await since(1)).toMatchObject({ texts: [expect.stringMatching(/^3 /)], cut: 'too-old' });
+    expect((await since(2)).cut).toBeUndefined();
+  });
+
+  it('says that a deletion is missing where its marker was the newest and was purged', async () => {
+    const { jetStream, kv, running } = await setUpBucket();
+    await running.opened('all');
+    await kv.put('a', '1');
+    await kv.put('b', '2');
+    await kv.delete('a');
+    await jetStream.manager.streams.purge('KV_settings', { filter: '$KV.settings.a' });
+    const since = (offset: number) => running.read('all', { from: { kind: 'after', offset } });
+    expect((await since(2)).cut).toBe('purged');
+    expect((await since(3)).cut).toBeUndefined();
+  });
+
+  it('says of a marker that may have ended by itself that it may be missing', async ({ skip }) => {
+    const { jetStream, kv, running } = await setUpBucket();
+    await running.opened('all');
+    const ttl = { allow_msg_ttl: true, subject_delete_marker_ttl: nanos(1_000) };
+    const updated = await jetStream.manager.streams.update('KV_settings', ttl).catch(() => undefined);
+    if (updated?.config.allow_msg_ttl !== true) skip('needs nats-server 2.11');
+    const since = (offset: number) => running.read('all', { from: { kind: 'after', offset } });
+    await kv.put('a', '1');
+    await kv.put('b', '2');
+    expect((await since(0)).cut).toBeUndefined();
+    await kv.put('a', '3');
+    expect((await since(0)).cut).toBe('too-old');
+  });
+
+  it('takes values that newer ones replaced for no loss', async () => {
+    const { kv, running } = await setUpBucket();
+    await running.opened('all');
+    for (const [key, value] of ['a1', 'b2', 'a3', 'b4', 'a5']) await kv.put(key ?? '', value ?? '');
+    const { publications, cut } = await running.read('all', { from: { kind: 'after', offset: 1 } });
+    expect([publications.map(({ offset }) => offset), cut]).toEqual([[4, 5], undefined]);
   });
 });

@@ -1,8 +1,8 @@
-import { headers } from '@nats-io/transport-node';
+import { headers, nanos } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
-import { ORDERS, startJetStream, startSources } from '../support/stream-source.ts';
+import { ORDERS, RunningSources, startJetStream, startSources } from '../support/stream-source.ts';
 
 const stream = (warmMs = 0) => ({ kind: 'stream', stream: 'ORDERS', warmMs }) as const;
 
@@ -43,6 +43,18 @@ describe('a stream', () => {
     expect(await one.noted(1)).toEqual(['3 c']);
     const { log } = running.source('orders.1');
     expect([log.floor, log.offset, log.epoch]).toEqual([0, 3, expect.stringMatching(/^[A-Za-z0-9]{6}$/)]);
+  });
+
+  it('that has holes when memory is warmed is not taken to be all there up to them', async () => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add({ max_msgs_per_subject: 2 });
+    await jetStream.publish('orders.2', 'z');
+    await jetStream.publish('orders.1', 'a', 'b', 'c', 'd');
+    const running = await startSources({ nats, routes: { orders: { ...ORDERS, source: stream(60_000) } } });
+    await running.opened('orders.1');
+    expect(running.kept).toEqual(['orders.2 1 z', 'orders.1 4 c', 'orders.1 5 d']);
+    expect(running.source('orders.1').log.floor).toBe(3);
   });
 
   it('is delivered from where it was caught up with: what memory is warmed with reaches nobody live', async () => {
@@ -167,5 +179,89 @@ describe('a stream', () => {
       cut: 'too-large',
       after: 2,
     });
+  });
+
+  it('leaves out what the server writes where the last message of a subject ended', async ({ skip }) => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    const { streams } = jetStream.manager;
+    const ttl = {
+      max_age: nanos(500),
+      duplicate_window: nanos(500),
+      subject_delete_marker_ttl: nanos(9_000_000),
+    };
+    await jetStream.add({ ...ttl, allow_msg_ttl: true, allow_rollup_hdrs: true });
+    if ((await streams.info('ORDERS')).config.allow_msg_ttl !== true) skip('needs nats-server 2.11');
+    const running = await startSources({ nats });
+    const one = await running.opened('orders.1');
+    await jetStream.publish('orders.1', 'a');
+    await poll('the marker', async () => (await streams.info('ORDERS')).state.last_seq === 2);
+    await jetStream.publish('orders.1', '');
+    expect(await one.noted(2)).toEqual(['1 a', '3 ']);
+    expect((await running.read('orders.1')).texts).toEqual(['3 ']);
+  });
+});
+
+describe('a stream that is edited while it is followed', () => {
+  const BILLS = { channel: 'bill-{id}', subject: 'bills.{id}', source: stream() } as const;
+
+  it.each([
+    ['beside others', { orders: ORDERS, bills: BILLS }],
+    ['alone', { bills: BILLS }],
+  ])('to store more gives what it stores then, to a route %s', async (_, routes) => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add();
+    const running = await startSources({ nats, routes });
+    const one = await running.opened('bill-1');
+    expect(running.logged).toContainEqual(expect.objectContaining({ subjects: ['bills.*'] }));
+    await jetStream.publish('orders.2', 'a');
+    await jetStream.manager.streams.update('ORDERS', { subjects: ['orders.>', 'bills.>'] });
+    await jetStream.publish('bills.1', 'b');
+    await jetStream.publish('orders.2', 'c');
+    await poll('the end', () => running.source('bill-1').log.offset === 3);
+    expect(one.taken).toEqual(['2 b']);
+    await poll('the edit to be noticed', () =>
+      running.logged.some(({ reason }) => reason === 'the stream stores other subjects'),
+    );
+    await jetStream.publish('bills.1', 'd');
+    expect(await one.noted(2)).toEqual(['2 b', '4 d']);
+  });
+
+  it('to take from another stream gives what it stores then', async () => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add();
+    await jetStream.manager.streams.add({ name: 'BILLS', subjects: ['bills.>'] });
+    const running = await startSources({ nats, routes: { orders: ORDERS, bills: BILLS } });
+    const one = await running.opened('bill-1');
+    await jetStream.manager.streams.update('ORDERS', { sources: [{ name: 'BILLS' }] });
+    await jetStream.publish('bills.1', 'a', 'b');
+    expect(await one.noted(2)).toEqual(['1 a', '2 b']);
+  });
+});
+
+describe('a stream whose connection is lost while memory is warmed', () => {
+  it('goes on warming: what was there before reaches nobody live, and who waits is fed once it is over', async () => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add();
+    const texts = Array.from({ length: 500 }, (_, i) => `${i}`);
+    await jetStream.publish('orders.1', ...texts);
+    const running = new RunningSources({ nats, routes: { orders: { ...ORDERS, source: stream(60_000) } } });
+    const push = running.kept.push.bind(running.kept);
+    running.kept.push = (...notes) => {
+      if (running.kept.length === 99) running.leave();
+      return push(...notes);
+    };
+    const one = running.open('orders.1');
+    await running.start();
+    await poll('the loss', () => running.kept.length === 100);
+    expect([one.taken, running.open('orders.2').taken]).toEqual([[], []]);
+    running.comeBack();
+    await one.until('settled');
+    await jetStream.publish('orders.1', 'x');
+    expect(await one.noted(2)).toEqual(['settled', '501 x']);
+    expect([...running.kept]).toEqual(texts.map((text, i) => `orders.1 ${i + 1} ${text}`));
   });
 });

@@ -7,7 +7,7 @@ import {
   makeBatch,
   mergeBatches,
   oneIdEach,
-  replayChunks,
+  recastChunks,
   withOtherId,
   withoutId,
 } from '../../src/protocol/frame.ts';
@@ -145,35 +145,31 @@ describe('an `id:` line', () => {
   });
 });
 
-describe('a replay', () => {
-  it('is joined where it is small, and the very bytes that all share where it is large', () => {
-    const small = framesOf([100, 200, 300]);
-    expect(replayChunks(small)).toHaveLength(1);
-    const large = framesOf([10_000, 10_000, 100 * KIB]);
-    const chunks = replayChunks(large);
-    expect(Buffer.concat(chunks).equals(bytesOf(large))).toBe(true);
-    const shared = new Set(large.map(({ bytes }) => bytes.buffer));
-    for (const chunk of chunks) {
-      expect(shared.has(chunk.buffer)).toBe(true);
-      expect(chunk.length).toBeLessThanOrEqual(64 * KIB);
-    }
-    expect(replayChunks([])).toEqual([]);
+describe('a replay whose `id:` lines are exchanged', () => {
+  const log = { epoch: 'e' };
+  const grown = (offset: number, size: number) => {
+    const frame = positioned(log, offset, offset);
+    return { ...frame, bytes: Buffer.concat([frame.bytes, Buffer.alloc(size, 'x')]) };
+  };
+
+  it.each([10, 900, 10_000, 100 * KIB])('has those that it is given: frames of %i B', (size) => {
+    const frames = [1, 2, 3].map((offset) => grown(offset, size));
+    const chunks = recastChunks(frames, ['e.1_f.5', '', 'e.3_f.5']);
+    const fill = 'x'.repeat(size);
+    expect(Buffer.concat(chunks).toString()).toBe(
+      `id: e.1_f.5\ndata: 1\n\n${fill}data: 2\n\n${fill}id: e.3_f.5\ndata: 3\n\n${fill}`,
+    );
+    for (const chunk of chunks) expect(chunk.length).toBeLessThanOrEqual(64 * KIB);
   });
 
-  it('has the `id:` lines that it is given, on the very bytes that all share where it is large', () => {
-    const log = { epoch: 'e' };
-    for (const size of [10, 10_000]) {
-      const frames = [1, 2, 3].map((offset) => {
-        const frame = positioned(log, offset, offset);
-        return { ...frame, bytes: Buffer.concat([frame.bytes, Buffer.alloc(size, 'x')]) };
-      });
-      const chunks = replayChunks(frames, ['e.1_f.5', '', 'e.3_f.5']);
-      const fill = 'x'.repeat(size);
-      expect(Buffer.concat(chunks).toString()).toBe(
-        `id: e.1_f.5\ndata: 1\n\n${fill}data: 2\n\n${fill}id: e.3_f.5\ndata: 3\n\n${fill}`,
-      );
-      const shared = new Set<ArrayBufferLike>(frames.map(({ bytes }) => bytes.buffer));
-      if (size > 10) expect(chunks.filter(({ buffer }) => shared.has(buffer))).toHaveLength(3);
-    }
+  it('is few chunks where frames are small, and the very bytes that all share where they are not', () => {
+    const ids = (frames: readonly Frame[]) => frames.map(({ offset }) => `e.${offset}_f.5`);
+    const small = Array.from({ length: 1000 }, (_, i) => grown(i + 1, 100));
+    expect(recastChunks(small, ids(small)).length).toBeLessThan(12);
+    const large = [1, 2, 3].map((offset) => grown(offset, 10_000));
+    const shared = new Set<ArrayBufferLike>(large.map(({ bytes }) => bytes.buffer));
+    const chunks = recastChunks(large, ids(large));
+    expect(chunks.filter(({ buffer }) => shared.has(buffer))).toHaveLength(3);
+    expect(recastChunks([], [])).toEqual([]);
   });
 });

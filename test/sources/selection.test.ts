@@ -34,7 +34,12 @@ describe('what is selected', () => {
         fc.integer({ min: 1, max: 9 }),
         fc.integer({ min: 1, max: 40 }),
         (bytes, limit, maxBytes) => {
-          const selection = new Selection({ range: range({ limit, maxBytes }), maxEventBytes: 9, after: 0 });
+          const selection = new Selection({
+            range: range({ limit, maxBytes }),
+            maxEventBytes: 9,
+            after: 0,
+            isBucket: false,
+          });
           const shown = bytes.map((size, index) => message(index + 1, size));
           for (const one of shown) selection.show(one);
           const kept = offsets(selection);
@@ -53,19 +58,29 @@ describe('what is selected', () => {
 
   it('owes no more than was asked for', () => {
     const asked = range({ from: { kind: 'last', count: 2 } });
-    const selection = new Selection({ range: asked, maxEventBytes: 9, after: 0 });
+    const selection = new Selection({ range: asked, maxEventBytes: 9, after: 0, isBucket: false });
     for (const offset of [1, 4, 9]) selection.show(message(offset));
     expect([offsets(selection), selection.after, selection.cut]).toEqual([[4, 9], 1, undefined]);
   });
 
   it('ends with the range', () => {
-    const selection = new Selection({ range: range({ through: 5 }), maxEventBytes: 9, after: 0 });
+    const selection = new Selection({
+      range: range({ through: 5 }),
+      maxEventBytes: 9,
+      after: 0,
+      isBucket: false,
+    });
     expect([selection.show(message(5)), selection.show(message(6))]).toEqual([true, false]);
     expect(offsets(selection)).toEqual([5]);
   });
 
   it('names the newest of several losses', () => {
-    const selection = new Selection({ range: range({ through: 8 }), maxEventBytes: 2, after: 0 });
+    const selection = new Selection({
+      range: range({ through: 8 }),
+      maxEventBytes: 2,
+      after: 0,
+      isBucket: false,
+    });
     selection.show(message(3, 3));
     selection.show(message(4));
     expect([selection.after, selection.cut]).toEqual([3, 'too-large']);
@@ -80,6 +95,7 @@ describe('what is selected', () => {
       range: range({ from: { kind: 'values' } }),
       maxEventBytes: 9,
       after: 0,
+      isBucket: true,
     });
     for (const offset of [1, 2, 3]) selection.show(message(offset));
     // From the leader: newer than what the replica had.
@@ -89,5 +105,18 @@ describe('what is selected', () => {
     expect(offsets(selection)).toEqual([4]);
     // Who returns from before a deletion must be told of it, and is not by this.
     expect(selection.after).toBe(6);
+  });
+
+  it('leaves out what the server writes when the last message of a subject ended, but for a bucket', () => {
+    const marker = (offset: number) => message(offset, 0, { 'Nats-Marker-Reason': 'MaxAge' });
+    for (const isBucket of [false, true]) {
+      const selection = new Selection({ range: range({}), maxEventBytes: 9, after: 0, isBucket });
+      for (const one of [message(1), marker(2), message(3, 0)]) selection.show(one);
+      expect([offsets(selection), selection.after, selection.newest]).toEqual([
+        isBucket ? [1, 2, 3] : [1, 3],
+        0,
+        3,
+      ]);
+    }
   });
 });

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { covers, filtersOf, overlaps, toFilter } from '../../src/sources/stream-filter.ts';
+import {
+  covers,
+  filtersFor,
+  filtersOf,
+  overlaps,
+  toFilter,
+  unstoredBy,
+} from '../../src/sources/stream-filter.ts';
 
 describe('the filters of several subjects', () => {
   it.each([
@@ -50,5 +57,27 @@ describe('the filters of several subjects', () => {
 
   it('have * for parameters', () => {
     expect(toFilter('market.{symbol}.*.{side}.>')).toBe('market.*.*.*.>');
+  });
+});
+
+describe('the filters of a stream', () => {
+  const config = { subjects: ['a.>', 'b'] };
+
+  it('are those of all routes, also where the stream stores nothing of them now', () => {
+    expect(filtersFor(config, ['a.*', 'c.*'], '2.10.0')).toEqual(['a.*', 'c.*']);
+    expect(filtersFor(config, ['c.*'], '2.9.10')).toEqual(['c.*']);
+    expect(unstoredBy(config, ['a.*', 'c.*'])).toEqual(['c.*']);
+    // What a source brings is not in its subjects.
+    expect(unstoredBy({ ...config, sources: [{ name: 'C' }] }, ['a.*', 'c.*'])).toEqual([]);
+  });
+
+  it('are none where they let everything pass', () => {
+    expect(filtersFor(config, ['a.>', 'b', 'c.*'], '2.15.0')).toEqual([]);
+    const sourced = { ...config, sources: [{ name: 'C' }] };
+    expect(filtersFor(sourced, ['a.>', 'b'], '2.15.0')).toEqual(['a.>', 'b']);
+  });
+
+  it('cannot be several before nats-server 2.10', () => {
+    expect(filtersFor(config, ['a.*', 'c.*'], '2.9.10')).toBeUndefined();
   });
 });
