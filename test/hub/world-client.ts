@@ -130,16 +130,26 @@ export class Client {
     this.#known = attempt.channels;
   }
 
-  #verdict({ cursor, joined }: Attempt, { channel, resume, replayed }: Opened): void {
+  #verdict({ cursor, joined, channels, replica }: Attempt, { channel, resume, replayed }: Opened): void {
     const record = this.#record(channel);
     const { serial = 0, broughtSerial, isExcused } = joined?.get(channel) ?? {};
     this.#tally[resume] += 1;
     if (resume === 'recovered') this.#tally.replayed += replayed;
     if (resume === 'live') record.join(replayed > 0 ? undefined : serial, serial);
-    else if (resume === 'reset') record.reset(serial);
-    else if (broughtSerial === undefined) throw new Error(`${resume} without a position: ${cursor}`);
+    else if (resume === 'reset') {
+      record.reset(serial);
+      // One position is of all channels of a log: those that it is not on now have lost theirs with it.
+      const { route } = this.#world.destination(channel);
+      for (const [other, its] of this.#records) {
+        const shares = replica.source(this.#world.destination(other).route) === replica.source(route);
+        if (shares && !channels.includes(other)) its.reset(serial);
+      }
+    } else if (broughtSerial === undefined) throw new Error(`${resume} without a position: ${cursor}`);
     else if (resume === 'recovered') {
-      if (!this.#known.includes(channel)) record.join(broughtSerial, broughtSerial);
+      if (this.#known.includes(channel)) return;
+      // What core NATS brought while nobody was fed has no position that the one it brought could be compared with.
+      const { log } = replica.source(this.#world.destination(channel).route);
+      record.join(log === replica.core.log ? undefined : broughtSerial, broughtSerial);
     } else if (!isExcused) throw new Error(`${channel}: a needless gap after ${cursor}`);
     else record.join(undefined, serial);
   }
