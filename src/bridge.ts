@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Authentication } from './auth/authentication.ts';
 import { Revocations } from './auth/revocations.ts';
 import { ticketMemoryMs } from './auth/ticket.ts';
@@ -13,10 +13,10 @@ import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { EPOCH_LENGTH } from './protocol/cursor.ts';
 import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
 import { NatsLink, type NatsListener } from './sources/nats.ts';
+import { epochFrom } from './sources/stream-identity.ts';
 import { createStreamSources } from './sources/stream-sources.ts';
 
 /** How often revocations that have ended are forgotten. */
@@ -56,7 +56,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
   const router = new Router(config.channels);
   for (const route of router.routes) metrics.route(route.name);
   const feeding = { clock, wheel, log, metrics, maxEventBytes: config.limits.eventBytes };
-  const core = new CoreSource({ ...feeding, epoch: randomEpoch() });
+  const core = new CoreSource({ ...feeding, epoch: epochFrom(randomUUID()) });
   const streams = createStreamSources(router.routes, {
     ...feeding,
     intake: { keep: (...message) => hub.keep(...message) },
@@ -175,12 +175,6 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
       log.info('stopped');
     },
   };
-}
-
-/** Names what this process sees of its core routes; a cursor from before its start must not pass for one of now. */
-function randomEpoch(): string {
-  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-  return Array.from({ length: EPOCH_LENGTH }, () => letters[randomInt(letters.length)]).join('');
 }
 
 function unready(config: Config, metrics: Metrics): string | undefined {

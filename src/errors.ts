@@ -32,3 +32,8 @@ export class SidestreamError extends Error {
     this.fields = details.fields ?? {};
   }
 }
+
+/** What was thrown, as text for the log: its message, where it has one. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

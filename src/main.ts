@@ -11,7 +11,7 @@ import { ConfigError, formatNotices, formatProblems, loadConfig, readConfig } fr
 import { referenceMarkdown } from './config/reference.ts';
 import { closest } from './config/spelling.ts';
 import { parseDuration } from './config/units.ts';
-import { SidestreamError } from './errors.ts';
+import { messageOf, SidestreamError } from './errors.ts';
 import { createLog, type Logger } from './log.ts';
 
 const EXIT_OK = 0;
@@ -117,7 +117,7 @@ function readClaim(pair: string): [string, unknown] {
 /** The failure of a start belongs in the log too: collectors do not read standard error. */
 function logged(log: Logger, error: unknown): unknown {
   const code = error instanceof SidestreamError ? error.code : undefined;
-  log.fatal({ code, error: error instanceof Error ? error.message : String(error) }, 'cannot start');
+  log.fatal({ code, error: messageOf(error) }, 'cannot start');
   return error;
 }
 
@@ -157,9 +157,7 @@ function readArguments(args: string[]) {
     }
     return { command, config: values.config, flags: values };
   } catch (error) {
-    throw error instanceof UsageError
-      ? error
-      : new UsageError(error instanceof Error ? error.message : String(error));
+    throw error instanceof UsageError ? error : new UsageError(messageOf(error));
   }
 }
 

@@ -8,7 +8,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sources', 'http', 'auth', 'control', 'exposition'],
   ['hub'],
   ['protocol', 'routing', 'config'],
-  ['clock', 'log', 'metrics'],
+  ['clock', 'log', 'metrics', 'queue'],
   ['errors', 'reasons'],
 ];
 

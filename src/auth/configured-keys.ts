@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { JwtIssuerConfig, KeyConfig } from '../config/schema.ts';
-import { SidestreamError } from '../errors.ts';
+import { messageOf, SidestreamError } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { parseKeySet } from './key-set.ts';
 import {
@@ -104,7 +104,7 @@ export class ConfiguredKeys {
       this.#fingerprint = await fingerprint(file);
       this.#keys = replaceKeys(this.#keys, this.#read(decode(await readFile(file))));
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       throw invalid(`${this.#place} ${problem}`, error);
     }
   }
@@ -120,7 +120,7 @@ export class ConfiguredKeys {
       await this.load();
       this.#log.info({ file, keys: this.#keys.length }, 'read changed keys for tokens');
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       this.#log.error({ file, error: problem }, 'cannot use changed keys for tokens; the old ones stay');
     }
   }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
+import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { invalid } from './configured-keys.ts';
 import { download } from './download.ts';
@@ -106,7 +107,7 @@ export class RemoteKeys {
       this.#renewal = 'unavailable';
       if (this.#stopped.signal.aborted) return;
       counters.jwksFailures += 1;
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       log.warn({ url: this.#name, error: problem, keys: this.#keys.length }, 'cannot fetch the key set');
     }
   }

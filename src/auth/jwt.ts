@@ -8,6 +8,7 @@ import {
 } from 'jose';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import { Queue } from '../queue.ts';
 import { invalid } from './configured-keys.ts';
 import {
   type Identity,
@@ -21,7 +22,6 @@ import {
 import { Issuer, type JwtIssuerOptions, type KeyHint } from './issuer.ts';
 import type { JwksCounters } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
-import { Queue } from './queue.ts';
 import { toTicket } from './ticket.ts';
 
 export interface JwtDependencies {

@@ -3,6 +3,7 @@ import type { JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Revocation } from '../auth/revocations.ts';
 import { type Clock, jitter } from '../clock.ts';
+import { messageOf } from '../errors.ts';
 import { type Logger, Throttle } from '../log.ts';
 import type { ControlCounts } from './counts.ts';
 import type { Ledger } from './ledger.ts';
@@ -213,7 +214,7 @@ export class RevocationBucket {
       return bucket.shortLived === undefined && keys < written;
     } catch (error) {
       // A bucket that is gone, or does not answer, is noticed by who reads it.
-      this.#options.log.debug({ bucket: this.#options.name, error: describe(error) }, SHORT_LIVED);
+      this.#options.log.debug({ bucket: this.#options.name, error: messageOf(error) }, SHORT_LIVED);
       return false;
     }
   }
@@ -322,7 +323,7 @@ export class RevocationBucket {
 
   #say(what: keyof typeof LINES, error?: unknown): void {
     const { log, name } = this.#options;
-    const text = error === undefined ? undefined : describe(error);
+    const text = error === undefined ? undefined : messageOf(error);
     if (this.#said === what) log.debug({ bucket: name, error: text }, LINES[what]);
     else if (what === 'kept') log.info({ bucket: name }, LINES.kept);
     else log.warn({ bucket: name, error: text }, LINES[what]);
@@ -332,7 +333,7 @@ export class RevocationBucket {
   #complain(kind: string, error: unknown, text: string): void {
     const { log, clock, name } = this.#options;
     const heldBack = this.#throttle.pass(kind, clock.now());
-    const fields = { bucket: name, error: error === undefined ? undefined : describe(error), heldBack };
+    const fields = { bucket: name, error: error === undefined ? undefined : messageOf(error), heldBack };
     if (heldBack !== undefined) log.warn(fields, text);
   }
 }
@@ -343,8 +344,4 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   } catch {
     // AbortError: there is a newer session, or none any more.
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

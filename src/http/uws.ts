@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type * as Uws from 'uwebsockets-compat';
 import type { Config } from '../config/schema.ts';
-import { SidestreamError } from '../errors.ts';
+import { messageOf, SidestreamError } from '../errors.ts';
 
 export type { HttpRequest, HttpResponse, TemplatedApp } from 'uwebsockets-compat';
 
@@ -92,7 +92,7 @@ function tlsProblem(certFile: string, keyFile: string): string {
     createSecureContext({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
     return 'they are not accepted';
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -28,8 +28,8 @@ interface Page {
   /** Why that is not as far back as `start` asked, where it is not. */
   readonly cut: GapReason | undefined;
   readonly start: ArchiveStart;
-  /** When it was there, by the clock that only grows. */
-  readonly readMs: number;
+  /** Until when it is good, by the clock that only grows. */
+  readonly staleMs: number;
   readonly epoch: string | undefined;
   readonly bytes: number;
 }
@@ -37,10 +37,10 @@ interface Page {
 /** Payload bytes read at once for one channel, at least. */
 const MIN_READ_BYTES = 1024 * 1024;
 /**
- * How long current values are those that were read, and what came since, in milliseconds. Nobody says what a bucket drops by its
- * `ttl`, or is purged of; so whoever joins may be sent such a value for so long, and a bucket is read so often, at most.
+ * How long a page is good that may change without a word, in milliseconds: current values, since nobody says what a bucket drops
+ * by its `ttl` or is purged of, and what may not be read, since it may be granted any moment. A channel is read so often at most.
  */
-const VALUES_MS = 5000;
+const BRIEF_MS = 5000;
 
 /**
  * What memory no longer holds of one channel, read again from the log and kept for a while: those who return after a
@@ -70,18 +70,16 @@ export class Backlog implements Droppable {
   get page(): Page | undefined {
     const page = this.#page;
     const { history, clock } = this.#options;
-    const { log, evictedThrough } = history;
-    // What may not be read now may be granted any moment.
-    if (page?.cut === 'unavailable' && clock.now() - page.readMs >= VALUES_MS) return undefined;
-    return page?.epoch === log.epoch && (page?.through ?? 0) >= evictedThrough ? page : undefined;
+    if (page === undefined || page.epoch !== history.log.epoch) return undefined;
+    return page.through >= history.evictedThrough && clock.now() < page.staleMs ? page : undefined;
   }
 
   /** Whether memory and what was read again go back as far as `start` asks, or as far as there is anything. */
   covers(start: ArchiveStart, nowMs: number): boolean {
-    const { history, clock } = this.#options;
+    const { history } = this.#options;
     history.refresh(nowMs);
     const page = this.page;
-    if (start.kind === 'values') return page !== undefined && clock.now() - page.readMs < VALUES_MS;
+    if (start.kind === 'values') return page !== undefined;
     if (history.evictedThrough === 0 || (page !== undefined && reaches(page.start, start))) return true;
     switch (start.kind) {
       case 'after':
@@ -169,7 +167,9 @@ export class Backlog implements Droppable {
     const entries = read.publications.map(({ offset, publication }) => encode(publication, offset));
     const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
     const { after, cut } = read;
-    this.#page = { entries, after, through, cut, start, readMs: clock.now(), epoch, bytes };
+    const isBrief = start.kind === 'values' || cut === 'unavailable';
+    const staleMs = isBrief ? clock.now() + BRIEF_MS : Infinity;
+    this.#page = { entries, after, through, cut, start, staleMs, epoch, bytes };
     if (this.#awaited > 0) history.hold(this, through);
     retention.use(this, bytes);
   }

@@ -1,3 +1,5 @@
+import { Queue } from '../queue.ts';
+
 /** Reads of the log at a time, over all channels; more would only queue up in the server. */
 const CONCURRENT_READS = 16;
 
@@ -6,25 +8,19 @@ export class Reader {
   /** Reads begun, and those that failed. */
   reads = 0;
   failures = 0;
-  #active = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #queue = new Queue(CONCURRENT_READS);
 
   /** Runs `read` when it is its turn, and gives what it gives; undefined where it `isWanted` no more by then. */
-  async read<T>(isWanted: () => boolean, read: () => Promise<T>): Promise<T | undefined> {
-    if (this.#active >= CONCURRENT_READS) await new Promise<void>((go) => this.#waiting.push(go));
-    else this.#active += 1;
-    try {
+  read<T>(isWanted: () => boolean, read: () => Promise<T>): Promise<T | undefined> {
+    return this.#queue.run(async () => {
       if (!isWanted()) return undefined;
       this.reads += 1;
-      return await read();
-    } catch (error) {
-      this.failures += 1;
-      throw error;
-    } finally {
-      // Whoever is next takes this one's place.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#active -= 1;
-      else next();
-    }
+      try {
+        return await read();
+      } catch (error) {
+        this.failures += 1;
+        throw error;
+      }
+    });
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@nats-io/transport-node';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
-import { SidestreamError } from '../errors.ts';
+import { messageOf, SidestreamError } from '../errors.ts';
 import { type Logger, Throttle } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 
@@ -106,7 +106,7 @@ export class NatsLink {
 
   #complain(error: unknown): void {
     const { log, metrics } = this.#options;
-    const fields = { servers: this.#servers, error: message(error) };
+    const fields = { servers: this.#servers, error: messageOf(error) };
     const refused =
       error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
     metrics.natsError(refused ? 'authorization' : 'connect');
@@ -144,7 +144,7 @@ export class NatsLink {
     if (this.#stopped.signal.aborted) return;
     metrics.natsDisconnects += 1;
     log.error(
-      { error: error === undefined ? undefined : message(error) },
+      { error: error === undefined ? undefined : messageOf(error) },
       'the NATS client closed the connection; connecting anew',
     );
   }
@@ -246,10 +246,6 @@ function secretFile(file: string): Uint8Array {
   try {
     return readFileSync(file);
   } catch (cause) {
-    throw new SidestreamError('NATS_OPTIONS_INVALID', `cannot read ${file}: ${message(cause)}`, { cause });
+    throw new SidestreamError('NATS_OPTIONS_INVALID', `cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

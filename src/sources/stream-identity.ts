@@ -9,7 +9,7 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
  * under its name, whose sequences start again at 1.
  */
 export function epochOf(stream: string, created: string): string {
-  return digest(`${stream}\n${created}`);
+  return epochFrom(`${stream}\n${created}`);
 }
 
 /**
@@ -19,10 +19,11 @@ export function epochOf(stream: string, created: string): string {
  * is told a gap that there is not. A process that starts only afterwards cannot know: nothing in the stream tells.
  */
 export function epochAfterLoss(epoch: string, { last_seq, last_ts }: StreamState): string {
-  return digest(`${epoch}\n${last_seq}\n${last_ts}`);
+  return epochFrom(`${epoch}\n${last_seq}\n${last_ts}`);
 }
 
-function digest(text: string): string {
+/** An epoch that is as good as never that of another text. */
+export function epochFrom(text: string): string {
   let number = createHash('sha256').update(text).digest().readBigUInt64BE();
   let name = '';
   while (name.length < EPOCH_LENGTH) {

@@ -67,7 +67,6 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   #isCaughtUp = false;
   /** Whether it was caught up with once: before, what comes goes to memory alone, so that nobody may be settled. */
   #isWarmed = false;
-  #wasFollowed = false;
   /** Whether open sinks were told that the stream cannot be had. */
   #isOut = false;
 
@@ -223,9 +222,8 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   }
 
   available(): void {
-    if (this.#wasFollowed && !this.#isOut) return;
+    if (this.#isWarmed && !this.#isOut) return;
     this.#options.log.info({ ...this.#fields, offset: this.log.offset }, 'the stream is followed');
-    this.#wasFollowed = true;
     if (!this.#isOut) return;
     this.#isOut = false;
     this.#gap('available');

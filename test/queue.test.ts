@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Queue } from '../../src/auth/queue.ts';
+import { Queue } from '../src/queue.ts';
 
 /** A queue, and tasks that end when they are told to. */
 function setUp(concurrency: number) {

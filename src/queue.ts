@@ -1,7 +1,4 @@
-/**
- * Runs a few tasks at a time, the others in the order they came. Nobody is turned away: whoever waits here was admitted
- * and is counted, so the queue is no longer than the limit on connections.
- */
+/** Runs a few tasks at a time, the others in the order they came. Nobody is turned away: who waits is bounded elsewhere. */
 export class Queue {
   readonly #concurrency: number;
   readonly #waiting: (() => void)[] = [];
