@@ -34,6 +34,35 @@ function toText(line: string): string {
   return `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${message}${pairs.join('')}\n`;
 }
 
+/** A kind of complaint is logged at most this often, in milliseconds. */
+const COMPLAINT_INTERVAL_MS = 10_000;
+
+/** Log lines that somebody outside can bring about as often as they like: of each kind one per interval, with `heldBack`. */
+export class Complaints {
+  readonly #log: Logger;
+  readonly #clock: { now(): number };
+  readonly #throttle: Throttle;
+
+  constructor(log: Logger, clock: { now(): number }, intervalMs = COMPLAINT_INTERVAL_MS) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#throttle = new Throttle(intervalMs);
+  }
+
+  warn(kind: string, fields: object, text: string): void {
+    this.#say('warn', kind, fields, text);
+  }
+
+  error(kind: string, fields: object, text: string): void {
+    this.#say('error', kind, fields, text);
+  }
+
+  #say(level: 'warn' | 'error', kind: string, fields: object, text: string): void {
+    const heldBack = this.#throttle.pass(kind, this.#clock.now());
+    if (heldBack !== undefined) this.#log[level]({ ...fields, heldBack }, text);
+  }
+}
+
 /** Lets a kind of line through once per interval, and says then how many were held back. */
 export class Throttle {
   readonly #intervalMs: number;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AuthConfig } from '../config/schema.ts';
-import { Throttle } from '../log.ts';
+import { Complaints } from '../log.ts';
 import { Failed, malformed } from './answer.ts';
 import { type CalloutDeps, type CalloutLimits, put } from './callout.ts';
 import type { Identity, TokenRequest } from './identity.ts';
@@ -24,9 +24,6 @@ export interface SubscribeQuestion {
 /** `unavailable` says nothing about the channel: the request is refused as overload. */
 export type Access = 'allow' | 'deny' | 'unavailable';
 
-/** That a question cannot be written down is logged at most this often. */
-const COMPLAINT_INTERVAL_MS = 10_000;
-
 interface Answer {
   readonly access: Exclude<Access, 'unavailable'>;
 }
@@ -39,11 +36,12 @@ export class AccessCallouts {
   readonly #deps: CalloutDeps;
   readonly #services = new Map<string, Service<Answer>>();
   readonly #known: Answers | undefined;
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #complaints: Complaints;
 
   constructor(options: AccessCalloutOptions, deps: CalloutDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#complaints = new Complaints(deps.log, deps.clock);
     const { allowTtlMs, denyTtlMs } = options.cache;
     this.#known = allowTtlMs > 0 || denyTtlMs > 0 ? new Answers(options.cache, deps.clock) : undefined;
   }
@@ -82,13 +80,8 @@ export class AccessCallouts {
       return JSON.stringify(question);
     } catch {
       // RangeError: claims nested too deeply for JSON.stringify, though not for JSON.parse.
-      const { clock, log } = this.#deps;
-      const heldBack = this.#throttle.pass('unwritable', clock.now());
-      if (heldBack !== undefined)
-        log.warn(
-          { heldBack },
-          'claims are nested too deeply to ask an access callout; they are allowed nothing',
-        );
+      const text = 'claims are nested too deeply to ask an access callout; they are allowed nothing';
+      this.#complaints.warn('unwritable', {}, text);
       return undefined;
     }
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import { Failed, type Fault } from './answer.ts';
 import { Gate } from './gate.ts';
 
@@ -17,8 +17,6 @@ export interface ServiceDeps {
 
 /** Questions that may wait, for each one that may be under way. */
 const WAITING_PER_PLACE = 4;
-/** A kind of fault is logged at most this often. */
-const COMPLAINT_INTERVAL_MS = 10_000;
 
 /** What is counted about one service. Plain fields, read when metrics are scraped. */
 export class ServiceCounts {
@@ -42,9 +40,8 @@ export class Service<T extends object> {
   readonly counts: ServiceCounts;
   readonly #name: string;
   readonly #timeoutMs: number;
-  readonly #deps: ServiceDeps;
   readonly #gate: Gate<T | Failed>;
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #complaints: Complaints;
 
   /** `name` is for the log. Several may count in one place. */
   constructor(
@@ -56,7 +53,7 @@ export class Service<T extends object> {
     this.counts = counts;
     this.#name = name;
     this.#timeoutMs = timeoutMs;
-    this.#deps = deps;
+    this.#complaints = new Complaints(deps.log, deps.clock);
     const maxWaiting = WAITING_PER_PLACE * concurrency;
     this.#gate = new Gate({ concurrency, maxWaiting, maxWaitMs: timeoutMs }, deps.clock);
   }
@@ -91,14 +88,11 @@ export class Service<T extends object> {
   }
 
   #complain(failed: Failed): Failed {
-    const { clock, log } = this.#deps;
     const { fault, detail } = failed;
     this.counts.faults[fault] += 1;
-    const heldBack = this.#throttle.pass(fault, clock.now());
-    if (heldBack !== undefined) {
-      const fields = { service: this.#name, fault, detail, heldBack };
-      log.warn(fields, 'a service that decides who may listen gave no answer; who waits for it is refused');
-    }
+    const fields = { service: this.#name, fault, detail };
+    const text = 'a service that decides who may listen gave no answer; who waits for it is refused';
+    this.#complaints.warn(fault, fields, text);
     return failed;
   }
 }

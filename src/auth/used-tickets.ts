@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import type { Ticket } from './identity.ts';
 
 /** Whether a ticket was used before. `unavailable`: nobody can tell now, so it is not taken. `expired`: nobody can tell any more. */
@@ -13,7 +13,6 @@ export const MAX_TICKETS = 250_000;
 const MIN_SWEEP = 1000;
 /** Where it is full, they are looked for at most this often. */
 const SWEEP_INTERVAL_MS = 1000;
-const COMPLAINT_INTERVAL_MS = 10_000;
 
 export interface UsedTicketsOptions {
   readonly clock: Clock;
@@ -31,7 +30,7 @@ export interface UsedTicketsOptions {
 export class UsedTickets {
   readonly #options: UsedTicketsOptions;
   readonly #max: number;
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #complaints: Complaints;
   /** Until when each must be remembered, in milliseconds since the Unix epoch. */
   readonly #used = new Map<string, number>();
   #sweepAt = MIN_SWEEP;
@@ -39,6 +38,7 @@ export class UsedTickets {
 
   constructor(options: UsedTicketsOptions) {
     this.#options = options;
+    this.#complaints = new Complaints(options.log, options.clock);
     this.#max = options.maxTickets ?? MAX_TICKETS;
   }
 
@@ -62,20 +62,15 @@ export class UsedTickets {
   }
 
   #makeRoom(): boolean {
-    const { clock, log } = this.#options;
-    const nowMs = clock.now();
+    const nowMs = this.#options.clock.now();
     if (this.#used.size >= Math.min(this.#sweepAt, this.#max) && nowMs - this.#sweptMs >= SWEEP_INTERVAL_MS) {
       this.#sweptMs = nowMs;
       this.#sweep();
       this.#sweepAt = Math.max(MIN_SWEEP, this.#used.size * 2);
     }
     if (this.#used.size < this.#max) return true;
-    const heldBack = this.#throttle.pass('full', nowMs);
-    if (heldBack !== undefined)
-      log.warn(
-        { tickets: this.#max, heldBack },
-        'no more tickets can be remembered; they are refused until some expire',
-      );
+    const text = 'no more tickets can be remembered; they are refused until some expire';
+    this.#complaints.warn('full', { tickets: this.#max }, text);
     return false;
   }
 

@@ -4,7 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Revocation } from '../auth/revocations.ts';
 import { type Clock, jitter } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import type { ControlCounts } from './counts.ts';
 import type { Ledger } from './ledger.ts';
 import { Absent, isOvertaken, keepFor, type OpenBucket } from './open-bucket.ts';
@@ -39,8 +39,6 @@ const WAITS_MS = [100, 250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 const ABSENT_WAIT_MS = 10_000;
 /** A bucket may have let go of what ends so soon; and the instances' clocks may differ by as much. */
 const SLACK_MS = 60_000;
-/** A kind of complaint is logged at most this often. */
-const COMPLAINT_INTERVAL_MS = 10_000;
 /** Times that a record is read and written again because another instance was quicker. */
 const MAX_TRIES = 10;
 /** Records written at the same time as a bucket is completed. */
@@ -65,7 +63,7 @@ export class RevocationBucket {
   /** Resolves when the bucket has been read for the first time, or will not be because there is no JetStream. */
   readonly loaded: Promise<void>;
   readonly #options: BucketOptions;
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #complaints: Complaints;
   #setLoaded: () => void = () => {};
   #isLoaded = false;
   #connection: NatsConnection | undefined;
@@ -84,6 +82,7 @@ export class RevocationBucket {
 
   constructor(options: BucketOptions) {
     this.#options = options;
+    this.#complaints = new Complaints(options.log, options.clock);
     this.loaded = new Promise((resolve) => {
       this.#setLoaded = () => {
         this.#isLoaded = true;
@@ -331,10 +330,12 @@ export class RevocationBucket {
   }
 
   #complain(kind: string, error: unknown, text: string): void {
-    const { log, clock, name } = this.#options;
-    const heldBack = this.#throttle.pass(kind, clock.now());
-    const fields = { bucket: name, error: error === undefined ? undefined : messageOf(error), heldBack };
-    if (heldBack !== undefined) log.warn(fields, text);
+    const { name } = this.#options;
+    this.#complaints.warn(
+      kind,
+      { bucket: name, error: error === undefined ? undefined : messageOf(error) },
+      text,
+    );
   }
 }
 

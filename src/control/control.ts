@@ -7,7 +7,7 @@ import {
   type RevocationTarget,
 } from '../auth/revocations.ts';
 import type { Clock } from '../clock.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import { RevocationBucket } from './bucket.ts';
 import {
   type ControlCode,
@@ -59,8 +59,6 @@ type Result =
   | { readonly ok: true; readonly closed: number; readonly until?: string; readonly persisted?: boolean }
   | { readonly ok: false; readonly error: { readonly code: ControlCode; readonly message: string } };
 
-/** A kind of refused command is logged at most this often. */
-const COMPLAINT_INTERVAL_MS = 10_000;
 /** That tokens outlast revocations is logged at most this often: it is the config that is to be mended, once. */
 const OUTLASTING_INTERVAL_MS = 3_600_000;
 const BUCKET_LOOK_MS = 10_000;
@@ -78,13 +76,15 @@ export class Control {
   readonly #bucket: RevocationBucket;
   readonly #listeners: readonly Listener[];
   readonly #underWay = new Set<Promise<void>>();
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
-  readonly #outlasting = new Throttle(OUTLASTING_INTERVAL_MS);
+  readonly #complaints: Complaints;
+  readonly #outlasting: Complaints;
 
   constructor(options: ControlOptions) {
     const { prefix, clock, log, revocations } = options;
     revocations.onPassed = (expiresAtMs) => this.#passed(expiresAtMs);
     this.#options = options;
+    this.#complaints = new Complaints(log, clock);
+    this.#outlasting = new Complaints(log, clock, OUTLASTING_INTERVAL_MS);
     this.#ledger = new Ledger(revocations, clock);
     this.#bucket = new RevocationBucket({
       name: options.bucket,
@@ -203,14 +203,12 @@ export class Control {
 
   /** A token was let pass that a revocation of now, which says no `expires`, would not refuse for as long as it is good. */
   #passed(expiresAtMs: number): void {
-    const { clock, log, revocationTtlMs } = this.#options;
+    const { clock, revocationTtlMs } = this.#options;
     const goodForMs = expiresAtMs - clock.wall();
     if (goodForMs <= revocationTtlMs) return;
-    const heldBack = this.#outlasting.pass('token', clock.now());
-    if (heldBack === undefined) return;
     const text =
       'a token is good for longer than a revocation lasts: raise control.revocationTtl, or revoke with expires';
-    log.warn({ goodForMs, revocationTtlMs, heldBack }, text);
+    this.#outlasting.warn('token', { goodForMs, revocationTtlMs }, text);
   }
 
   #audit(operation: Operation, target: Readonly<Record<string, string>>, closed: number): void {
@@ -218,11 +216,12 @@ export class Control {
   }
 
   #refuse(operation: Operation, { code, message }: Refused): Result {
-    const { log, clock } = this.#options;
     this.counts.refused[code] += 1;
-    const heldBack = this.#throttle.pass(`${operation} ${code}`, clock.now());
-    if (heldBack !== undefined)
-      log.warn({ operation, code, detail: message, heldBack }, 'a command was refused');
+    this.#complaints.warn(
+      `${operation} ${code}`,
+      { operation, code, detail: message },
+      'a command was refused',
+    );
     return { ok: false, error: { code, message } };
   }
 }

@@ -2,7 +2,7 @@ import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { type Clock, Timer, type TimerWheel } from '../clock.ts';
 import { Log } from '../hub/log.ts';
 import type { Sink, Source, Upstream } from '../hub/source.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Destination } from '../routing/router.ts';
 import { Duplicates } from './duplicates.ts';
@@ -24,15 +24,13 @@ export interface CoreSourceOptions {
 const DENIED_RETRY_MS = [5_000, 60_000] as const;
 /** Header by which JetStream, and we on core routes, tell a message that was sent twice. DESIGN 2.5. */
 const ID_HEADER = 'Nats-Msg-Id';
-/** A kind of complaint is logged at most this often. */
-const COMPLAINT_INTERVAL_MS = 10_000;
 
 /** Feeds channels from core NATS: one subscription per subject, while somebody is interested. */
 export class CoreSource implements Source, NatsListener {
   readonly log: Log;
   readonly #options: CoreSourceOptions;
   readonly #feeds = new Map<string, Feed>();
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #complaints: Complaints;
   /** By route. */
   readonly #duplicates = new Map<string, Duplicates>();
   #connection: NatsConnection | undefined;
@@ -46,6 +44,7 @@ export class CoreSource implements Source, NatsListener {
 
   constructor(options: CoreSourceOptions) {
     this.#options = options;
+    this.#complaints = new Complaints(options.log, options.clock);
     this.log = new Log(options.epoch);
   }
 
@@ -294,10 +293,8 @@ export class CoreSource implements Source, NatsListener {
     text: string,
     level: 'warn' | 'error' = 'warn',
   ): void {
-    const { log, clock } = this.#options;
     const route = destination.route.name;
-    const heldBack = this.#throttle.pass(`${kind} ${route}`, clock.now());
-    if (heldBack !== undefined) log[level]({ route, ...fields, heldBack }, text);
+    this.#complaints[level](`${kind} ${route}`, { route, ...fields }, text);
   }
 }
 

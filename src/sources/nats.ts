@@ -11,7 +11,7 @@ import {
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 
 /** What follows the connection to NATS. */
@@ -25,9 +25,6 @@ export interface NatsListener {
   /** The connection was lost and is back; the client has restored the subscriptions, what was published meanwhile is gone. */
   reconnected(): void;
 }
-
-/** A kind of error that the server reports is logged at most this often. */
-const REPORT_INTERVAL_MS = 10_000;
 
 export interface NatsLinkOptions {
   readonly clock: Clock;
@@ -47,7 +44,7 @@ const RECONNECT_JITTER_MS = 1000;
 export class NatsLink {
   readonly #options: NatsLinkOptions;
   readonly #connectionOptions: ConnectionOptions;
-  readonly #throttle = new Throttle(REPORT_INTERVAL_MS);
+  readonly #complaints: Complaints;
   readonly #stopped = new AbortController();
   /** One for all attempts: each would leave a listener behind otherwise. */
   readonly #aborted = new Promise<undefined>((resolve) => {
@@ -60,6 +57,7 @@ export class NatsLink {
   /** @throws SidestreamError NATS_OPTIONS_INVALID — a credential or certificate file is unreadable or malformed */
   constructor(options: NatsLinkOptions) {
     this.#options = options;
+    this.#complaints = new Complaints(options.log, options.clock);
     this.#connectionOptions = connectionOptions(options.config);
   }
 
@@ -180,9 +178,7 @@ export class NatsLink {
 
   // A browser picks the channel, and so the subject that NATS may refuse: it must not fill the log.
   #report(error: Error): void {
-    const { log, clock } = this.#options;
-    const heldBack = this.#throttle.pass(error.name, clock.now());
-    if (heldBack !== undefined) log.warn({ error: error.message, heldBack }, 'NATS reported an error');
+    this.#complaints.warn(error.name, { error: error.message }, 'NATS reported an error');
   }
 
   get #servers(): string[] {

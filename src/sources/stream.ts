@@ -2,7 +2,7 @@ import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import type { Clock, TimerWheel } from '../clock.ts';
 import { Log } from '../hub/log.ts';
 import type { Intake, Sink, Source, Upstream } from '../hub/source.ts';
-import { type Logger, Throttle } from '../log.ts';
+import { Complaints, type Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination, Route } from '../routing/router.ts';
@@ -36,9 +36,6 @@ export interface StreamSourceOptions {
   readonly checkMs?: number;
 }
 
-/** A kind of complaint is logged at most this often. */
-const COMPLAINT_INTERVAL_MS = 10_000;
-
 const TROUBLE_LINES = {
   denied: 'NATS does not permit what it takes to read the stream; its channels are unavailable',
   missing: 'the stream does not exist; its channels are unavailable',
@@ -58,7 +55,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   readonly interrupted = false;
   readonly archive: StreamArchive;
   readonly #options: StreamSourceOptions;
-  readonly #throttle = new Throttle(COMPLAINT_INTERVAL_MS);
+  readonly #complaints: Complaints;
   readonly #follower: StreamFollower;
   readonly #outlets = new Map<string, Outlet>();
   readonly #targets: Targets;
@@ -73,6 +70,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   constructor(options: StreamSourceOptions) {
     const { stream, routes, clock, wheel, heartbeatMs = 2_000, checkMs = 10_000 } = options;
     this.#options = options;
+    this.#complaints = new Complaints(options.log, options.clock);
     this.#targets = new Targets(routes, options.metrics);
     this.#follower = new StreamFollower({
       clock,
@@ -230,13 +228,13 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   }
 
   failed(trouble: Trouble, error: unknown, failures: number): void {
-    const { log, clock } = this.#options;
-    const heldBack = this.#throttle.pass(trouble.kind, clock.now());
-    if (heldBack !== undefined) {
-      const subject = trouble.kind === 'denied' ? trouble.subject : undefined;
-      const fields = { ...this.#fields, subject, error: String(error), heldBack };
-      log[trouble.kind === 'passing' ? 'warn' : 'error'](fields, TROUBLE_LINES[trouble.kind]);
-    }
+    const subject = trouble.kind === 'denied' ? trouble.subject : undefined;
+    const fields = { ...this.#fields, subject, error: String(error) };
+    this.#complaints[trouble.kind === 'passing' ? 'warn' : 'error'](
+      trouble.kind,
+      fields,
+      TROUBLE_LINES[trouble.kind],
+    );
     this.#isCaughtUp = false;
     // A server that has just started may be without JetStream for a moment.
     const isPassing = trouble.kind === 'passing' || (trouble.kind === 'absent' && failures < 2);
@@ -336,9 +334,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   }
 
   #complain(kind: string, text: string, fields: object = {}): void {
-    const { log, clock } = this.#options;
-    const heldBack = this.#throttle.pass(kind, clock.now());
-    if (heldBack !== undefined) log.warn({ ...this.#fields, ...fields, heldBack }, text);
+    this.#complaints.warn(kind, { ...this.#fields, ...fields }, text);
   }
 }
 
