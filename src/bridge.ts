@@ -2,17 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { Authentication } from './auth/authentication.ts';
 import { Revocations } from './auth/revocations.ts';
 import { ticketMemoryMs } from './auth/ticket.ts';
+import type { Claim } from './auth/used-tickets.ts';
 import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
 import type { Config, HostPort } from './config/schema.ts';
 import { Control } from './control/control.ts';
 import { TicketBucket } from './control/ticket-bucket.ts';
-import { exposeMetrics } from './exposition.ts';
+import { exposeMetrics, familiesOf } from './exposition.ts';
+import type { DrainChoices } from './http/drain.ts';
 import { OpsServer } from './http/ops.ts';
+import type { Others } from './http/others.ts';
 import { Server } from './http/server.ts';
 import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './log.ts';
-import { Metrics } from './metrics.ts';
+import { type Family, Metrics } from './metrics.ts';
 import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
 import { NatsLink, type NatsListener } from './sources/nats.ts';
@@ -30,6 +33,16 @@ export interface BridgeOptions {
   /** Of this software, for `sidestream_build_info`. */
   readonly version: string;
   readonly clock?: Clock;
+  /** Where it is one of several processes that share a port: what they know of each other. Their metrics and probes are not served here. */
+  readonly shared?: Shared;
+}
+
+export interface Shared {
+  readonly others: Others;
+  /** How long it waits for NATS before it listens, in milliseconds: until then the others take whoever comes. */
+  readonly patienceMs: number;
+  /** Takes a ticket for used, of all of them. Never rejects. */
+  claimTicket(key: string): Promise<Claim>;
 }
 
 /** A running bridge, as the process and the tests handle it. */
@@ -38,9 +51,13 @@ export interface Bridge {
   /** Whether streams are given: NATS was reached once, and what was revoked is known. */
   readonly accepting: boolean;
   /** Listens and begins to connect to NATS; gives the addresses. @throws SidestreamError LISTEN_FAILED */
-  start(): Promise<{ readonly http: HostPort; readonly ops: HostPort }>;
+  start(): Promise<{ readonly http: HostPort; readonly ops?: HostPort }>;
   /** Fails readiness, refuses new streams, ends those that are open, each at its time. */
-  drain(): Promise<void>;
+  drain(choices?: DrainChoices): Promise<void>;
+  /** What `/metrics` shows. */
+  families(): Promise<readonly Family[]>;
+  /** Why new streams would be refused, or `undefined` when they are accepted. */
+  unready(): string | undefined;
   /** Lets go of everything. After `drain`, nobody notices. */
   stop(): Promise<void>;
 }
@@ -49,7 +66,7 @@ export interface Bridge {
  * Wires the parts together; the only place that does.
  * @throws SidestreamError UWS_UNAVAILABLE, NATS_OPTIONS_INVALID, TEMPLATE_INVALID, LISTEN_FAILED (a certificate that is of no use)
  */
-export function createBridge({ config, log, version, clock = systemClock }: BridgeOptions): Bridge {
+export function createBridge({ config, log, version, clock = systemClock, shared }: BridgeOptions): Bridge {
   const { uws, version: uwsVersion } = loadUws(config.limits.requestHeaderBytes);
   const metrics = new Metrics();
   const wheel = new TimerWheel(clock);
@@ -89,7 +106,13 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     clock,
     log,
     request: (...question) => nats.request(...question),
-    claimTicket: async (key) => (tickets === undefined ? 'alone' : tickets.claim(key)),
+    claimTicket: async (key) => {
+      const claim = tickets === undefined ? 'alone' : await tickets.claim(key);
+      // Asked also where the bucket let it pass: another on this port may not have found the bucket.
+      return shared === undefined || claim === 'used' || claim === 'unavailable'
+        ? claim
+        : shared.claimTicket(key);
+    },
   });
   const server = new Server({
     config,
@@ -102,6 +125,7 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     uws,
     natsReady: () => accepting(),
     authenticator: authentication.authenticator,
+    ...(shared !== undefined && { others: shared.others }),
   });
   // Without tokens there is nothing to revoke, and nobody is asked for a bucket.
   const control = authentication.authenticator.checksTokens
@@ -115,6 +139,9 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     revocationsLoaded = true;
   });
   if (control !== undefined) listeners.push(control);
+  const connected = new Promise<void>((resolve) => {
+    listeners.push({ connected: () => resolve(), reconnected: () => undefined });
+  });
   const registry = exposeMetrics(metrics, {
     channels: () => hub.channelCount,
     lingeringChannels: () => hub.lingeringCount,
@@ -133,11 +160,14 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     version,
     uwsVersion,
   });
-  const ops = new OpsServer({
-    listen: config.ops.listen,
-    metrics: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
-    unready: () => unready(config, metrics),
-  });
+  const ops =
+    shared === undefined
+      ? new OpsServer({
+          listen: config.ops.listen,
+          metrics: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+          unready: () => unready(config, metrics),
+        })
+      : undefined;
   const ticking = setInterval(() => wheel.advance(), TICK_MS);
   const sweeping = [
     setInterval(() => revocations.sweep(), SWEEP_MS),
@@ -152,13 +182,19 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
     async start() {
       await authentication.start();
       nats.start();
-      const addresses = { http: await server.listen(), ops: await ops.listen() };
-      log.info({ ...addresses, uws: uwsVersion, node: process.version, version }, 'listening');
+      if (shared !== undefined) await atMost(shared.patienceMs, Promise.all([connected, control?.loaded]));
+      const http = await server.listen();
+      const addresses = ops === undefined ? { http } : { http, ops: await ops.listen() };
+      const about = { ...addresses, uws: uwsVersion, node: process.version, version };
+      if (shared === undefined) log.info(about, 'listening');
+      else log.info({ ...about, pid: process.pid }, 'worker listening');
       return addresses;
     },
-    async drain() {
+    families: () => familiesOf(registry),
+    unready: () => unready(config, metrics),
+    async drain(choices) {
       log.info({ connections: metrics.connections, timeoutMs: config.drain.timeoutMs }, 'draining');
-      await server.drain();
+      await server.drain(choices);
       log.info('drained');
     },
     async stop() {
@@ -171,10 +207,19 @@ export function createBridge({ config, log, version, clock = systemClock }: Brid
       tickets?.stop();
       await control?.stop();
       await nats.stop();
-      await ops.stop();
+      await ops?.stop();
       log.info('stopped');
     },
   };
+}
+
+async function atMost(patienceMs: number, awaited: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise((resolve) => {
+    timer = setTimeout(resolve, patienceMs);
+  });
+  await Promise.race([over, awaited]);
+  clearTimeout(timer);
 }
 
 function unready(config: Config, metrics: Metrics): string | undefined {

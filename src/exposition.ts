@@ -1,5 +1,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { LATENCY_BOUNDS_SECONDS, type LatencyHistogram, type Metrics, type RouteMetrics } from './metrics.ts';
+import {
+  type Family,
+  LATENCY_BOUNDS_SECONDS,
+  type LatencyHistogram,
+  type Metrics,
+  type RouteMetrics,
+} from './metrics.ts';
 
 /** What is asked for at scrape time because others hold it. */
 export interface Observed {
@@ -51,6 +57,29 @@ export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
     labelNames: ['version', 'node', 'uws'],
     registers: [registry],
   }).set({ version: observed.version, node: process.version, uws: observed.uwsVersion }, 1);
+  collectDefaultMetrics({ register: registry, prefix: 'sidestream_' });
+  return registry;
+}
+
+/** Everything that a registry would show now. */
+export async function familiesOf(registry: Registry): Promise<readonly Family[]> {
+  const shown = await registry.getMetricsAsJSON();
+  return shown.map(({ name, help, type, values }) => ({
+    name,
+    help,
+    // The type declarations have a number there; it is the word.
+    type: String(type),
+    samples: values.map((entry) => ({
+      name: 'metricName' in entry ? String(entry.metricName ?? name) : name,
+      labels: Object.fromEntries(Object.entries(entry.labels).map(([label, of]) => [label, String(of)])),
+      value: entry.value,
+    })),
+  }));
+}
+
+/** What the process itself takes (CPU, memory, event loop), without what bridges count. */
+export function exposeProcess(): Registry {
+  const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'sidestream_' });
   return registry;
 }
@@ -138,11 +167,27 @@ function exposeStreams(to: Exposition, metrics: Metrics): void {
     () => metrics.slowConnections,
   );
   to.gauge('sidestream_pending_bytes', 'Bytes that wait for slow readers.', () => metrics.pendingBytes);
+  to.gauge(
+    'sidestream_pending_memory_bytes',
+    'Memory that waits for slow readers: what is shared counts once.',
+    () => metrics.pendingMemoryBytes,
+  );
   to.gauge('sidestream_draining', '1 while the process drains.', () => Number(metrics.draining));
   to.counter(
     'sidestream_sent_bytes_total',
     'Bytes of streams handed to the socket layer.',
     () => metrics.sentBytes,
+  );
+  to.counter(
+    'sidestream_plain_bytes_total',
+    'What these would be without compression.',
+    () => metrics.plainBytes,
+  );
+  to.gauges(
+    'sidestream_compressed_connections',
+    'Streams open now that are compressed.',
+    'coding',
+    () => metrics.compressed,
   );
   to.counter('sidestream_heartbeats_total', 'Heartbeats sent.', () => metrics.heartbeats);
 }
@@ -169,8 +214,20 @@ function exposeChannels(to: Exposition, metrics: Metrics, observed: Observed): v
     () => dropped(metrics),
   );
   to.counts(
+    'sidestream_publications_shaped_total',
+    'Messages that the pace of their channel kept back for good, by reason.',
+    ['route', 'reason'],
+    () =>
+      [...metrics.routes].flatMap(([route, { shaped }]) =>
+        Object.entries(shaped).map(([reason, n]): [{ route: string; reason: string }, number] => [
+          { route, reason },
+          n,
+        ]),
+      ),
+  );
+  to.counts(
     'sidestream_message_fields_dropped_total',
-    'Message headers that could not be used; the event went out without.',
+    'Fields of messages that could not be used; the event went out without.',
     ['route', 'field'],
     () =>
       [...metrics.routes].flatMap(([route, { fieldsDropped }]) =>
@@ -194,6 +251,18 @@ function exposeChannels(to: Exposition, metrics: Metrics, observed: Observed): v
     'Events of before that were sent to connections as they joined.',
     ['route'],
     () => byRoute((route) => route.replayed),
+  );
+  to.counts(
+    'sidestream_events_skipped_total',
+    'Events that readers who were behind were spared.',
+    ['route', 'how'],
+    () =>
+      [...metrics.routes].flatMap(([route, { skipped }]) =>
+        Object.entries(skipped).map(([how, n]): [{ route: string; how: string }, number] => [
+          { route, how },
+          n,
+        ]),
+      ),
   );
   to.gauge('sidestream_history_bytes', 'Memory that history takes.', observed.historyBytes);
   to.counter(
@@ -304,8 +373,12 @@ class LatencyMetric extends Histogram {
     this.#source = source;
   }
 
-  /** What the registry asks for before it would ask for `get`. */
-  async getForPromString() {
+  /** What the registry asks for when it makes text of it. */
+  getForPromString() {
+    return this.get();
+  }
+
+  override async get() {
     let cumulative = 0;
     const bounds: (number | '+Inf')[] = [...LATENCY_BOUNDS_SECONDS, '+Inf'];
     const buckets = bounds.map((le, index) => {
@@ -319,6 +392,8 @@ class LatencyMetric extends Histogram {
       value: this.#source.sumSeconds,
     };
     const count = { metricName: `${this.#name}_count`, labels: {}, sharedLabels: {}, value: cumulative };
-    return { name: this.#name, help: this.#help, type: 'histogram', values: [...buckets, sum, count] };
+    // The declared type is of an enum that is not there when it runs.
+    const shown = { name: this.#name, help: this.#help, type: 'histogram', values: [...buckets, sum, count] };
+    return shown as never;
   }
 }

@@ -1,18 +1,23 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadConfiguredKeys } from './auth/configured-keys.ts';
 import { signToken } from './auth/sign.ts';
-import { createBridge } from './bridge.ts';
+import { type Bridge, createBridge } from './bridge.ts';
 import { systemClock } from './clock.ts';
 import { exampleYaml } from './config/example.ts';
 import { jsonSchema } from './config/json-schema.ts';
 import { ConfigError, formatNotices, formatProblems, loadConfig, readConfig } from './config/load.ts';
 import { referenceMarkdown } from './config/reference.ts';
+import type { Config } from './config/schema.ts';
 import { closest } from './config/spelling.ts';
 import { parseDuration } from './config/units.ts';
 import { messageOf, SidestreamError } from './errors.ts';
 import { createLog, type Logger } from './log.ts';
+import { workerCount } from './workers/cpus.ts';
+import { Primary } from './workers/primary.ts';
+import { Worker } from './workers/worker.ts';
 
 const EXIT_OK = 0;
 const EXIT_FAILURE = 1;
@@ -43,6 +48,7 @@ Options:
 Exit status: 0 fine, 1 run-time failure, 2 bad usage or bad config.
 SIGTERM and SIGINT drain: /readyz fails, streams are told when to come back and end over drain.timeout.
 A second signal exits at once.
+With several workers, SIGUSR2 reads the config again and restarts them, one at a time.
 `;
 
 async function main(argv: string[]): Promise<number> {
@@ -60,6 +66,10 @@ async function main(argv: string[]): Promise<number> {
       if (flags.example) return print(exampleYaml());
       if (flags.markdown) return print(referenceMarkdown());
       return print(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    case 'worker':
+      // Not for people: whoever starts one talks to it.
+      if (process.send !== undefined) return work();
+      throw new UsageError('unknown command "worker"');
     default:
       throw new UsageError(`unknown command ${JSON.stringify(command)}`);
   }
@@ -168,33 +178,81 @@ async function serve(file: string): Promise<number> {
   process.stdout.on('error', () => undefined);
   const log = createLog(config.log, process.stdout);
   for (const { line, column, path, message } of notices) log.warn({ line, column, key: path }, message);
-  const signalled = firstSignal(log);
-  const bridge = createBridge({ config, log, version: version() });
+  let kill = () => {};
+  const signalled = firstSignal(log, () => kill());
+  const service = createService(file, config, log);
+  kill = () => service.kill?.();
   process.on('uncaughtException', (error) => {
     log.fatal({ error: error.stack ?? String(error) }, 'uncaught exception');
     process.exit(EXIT_FAILURE);
   });
   try {
-    await bridge.start();
+    await service.start();
+    const signal = await Promise.race([signalled, failureOf(service)]);
+    log.info({ signal }, 'signal received');
   } catch (error) {
-    await bridge.stop();
+    await service.stop();
     // At once: a NATS server that takes connections and says nothing would hold the process for its time-out.
     return process.exit(report(logged(log, error)));
   }
-  log.info({ signal: await signalled }, 'signal received');
-  await bridge.drain();
-  await bridge.stop();
+  await service.drain();
+  await service.stop();
   // Whatever might still hold the event loop must not hold the process.
   return process.exit(EXIT_OK);
 }
 
-/** The first SIGTERM or SIGINT; the second one ends the process at once. */
-function firstSignal(log: Logger): Promise<NodeJS.Signals> {
+/** What `serve` runs: a bridge, or whoever keeps several of them running. */
+interface Service extends Pick<Bridge, 'start' | 'drain' | 'stop'> {
+  /** Ends the processes that were started, at once. */
+  kill?(): void;
+  /** Resolves where it cannot go on. */
+  readonly failed?: Promise<Error>;
+}
+
+function createService(file: string, config: Config, log: Logger): Service {
+  const count = workerCount(config.workers);
+  if (count === 1) {
+    process.on('SIGUSR2', () =>
+      log.warn('SIGUSR2 restarts workers, one at a time; there is only one process'),
+    );
+    return createBridge({ config, log, version: version() });
+  }
+  const entry = fileURLToPath(import.meta.url);
+  const primary = new Primary({ config, count, entry, log, version: version() });
+  process.on('SIGUSR2', () => {
+    try {
+      void primary.restart(loadConfig(file));
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'the config is not taken; the workers go on as they are');
+    }
+  });
+  return primary;
+}
+
+async function failureOf({ failed }: Service): Promise<never> {
+  // Without one nothing of the kind can happen.
+  throw await (failed ?? new Promise<Error>(() => undefined));
+}
+
+/** Runs one of several workers, for the process that started this one. */
+async function work(): Promise<number> {
+  process.stdout.on('error', () => undefined);
+  const worker = new Worker();
+  process.on('uncaughtException', (error) => {
+    worker.crashed(error);
+    process.exit(EXIT_FAILURE);
+  });
+  return process.exit(await worker.run());
+}
+
+/** The first SIGTERM or SIGINT; the second one ends the process at once, after `kill`. */
+function firstSignal(log: Logger, kill: () => void): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let received = false;
     const onSignal = (signal: NodeJS.Signals) => {
       if (received) {
         log.warn({ signal }, 'second signal; exiting at once');
+        kill();
         process.exit(EXIT_FAILURE);
       }
       received = true;

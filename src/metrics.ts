@@ -11,20 +11,23 @@ export class LatencyHistogram {
   readonly counts = new Float64Array(LATENCY_BOUNDS_SECONDS.length + 1);
   sumSeconds = 0;
 
-  observe(durationMs: number): void {
+  /** `times`: of so many at once. */
+  observe(durationMs: number, times = 1): void {
     const seconds = durationMs / 1000;
     let bucket = 0;
     while (bucket < LATENCY_BOUNDS_SECONDS.length && seconds > (LATENCY_BOUNDS_SECONDS[bucket] ?? 0))
       bucket += 1;
-    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
-    this.sumSeconds += seconds;
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + times;
+    this.sumSeconds += seconds * times;
   }
 }
 
 /** Why a message was not published: the label of `sidestream_publications_dropped_total`. */
-export type DropReason = 'too-large' | 'error' | 'duplicate';
+export type DropReason = 'too-large' | 'error' | 'duplicate' | 'unredactable';
 /** Which field of a message was dropped while the event still went out. */
-export type DroppedField = 'event' | 'ttl';
+export type DroppedField = 'event' | 'ttl' | 'priority' | 'id' | 'key';
+/** Why a message was mapped and not passed on to its channel: the label of `sidestream_publications_shaped_total`. */
+export type ShapeReason = 'throttled' | 'rate-limited';
 
 /** What is counted per route. Held by the channels, so that counting is a field's increment. */
 export class RouteMetrics {
@@ -32,19 +35,42 @@ export class RouteMetrics {
   /** Events sent to those who joined, of what was published before. */
   replayed = 0;
   deliveries = 0;
-  readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0, duplicate: 0 };
-  readonly fieldsDropped: Record<DroppedField, number> = { event: 0, ttl: 0 };
+  readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0, duplicate: 0, unredactable: 0 };
+  readonly fieldsDropped: Record<DroppedField, number> = { event: 0, ttl: 0, priority: 0, id: 0, key: 0 };
+  readonly shaped: Record<ShapeReason, number> = { throttled: 0, 'rate-limited': 0 };
   invalidUtf8 = 0;
+  /** Events that readers who were behind were spared. */
+  readonly skipped = { dropped: 0, superseded: 0 };
 }
 
-/** How a stream ended: by one of our reasons, or because the client (or something between) closed it. */
-export type Ending = CloseReason | 'client';
+/** A metric of some process, as plain values: what several processes hand to the one that shows them all. */
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  /** `counter`, `gauge`, `histogram`, `summary`. */
+  readonly type: string;
+  readonly samples: readonly Sample[];
+}
+
+export interface Sample {
+  /** The family's, or that and `_bucket`, `_sum`, `_count`. */
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** How a stream ended: by one of our reasons, or because the client (or something between) closed it. A long poll is `answered`. */
+export type Ending = CloseReason | 'client' | 'answered';
 
 /** Plain counters. The delivery path writes fields; `exposition.ts` reads them when it is scraped. */
 export class Metrics {
   connections = 0;
   connectionsOpened = 0;
   sentBytes = 0;
+  /** What of {@link sentBytes} are events, had none been compressed. */
+  plainBytes = 0;
+  /** Streams open now that are compressed. */
+  readonly compressed = new Map<string, number>();
   heartbeats = 0;
   natsConnected = false;
   natsDisconnects = 0;
@@ -52,6 +78,8 @@ export class Metrics {
   draining = false;
   slowConnections = 0;
   pendingBytes = 0;
+  /** Of that, what is there once though it waits for many is counted once; with what it takes besides. */
+  pendingMemoryBytes = 0;
   readonly publishToFlush = new LatencyHistogram();
   readonly connectionsClosed = new Map<Ending, number>();
   readonly requestsRefused = new Map<RefusalCode, number>();
@@ -76,6 +104,11 @@ export class Metrics {
     increment(this.connectionsClosed, ending);
   }
 
+  /** A stream in this content coding was opened, or (-1) has ended. */
+  countCompressed(coding: string, by: 1 | -1): void {
+    increment(this.compressed, coding, by);
+  }
+
   refused(code: RefusalCode): void {
     increment(this.requestsRefused, code);
   }
@@ -93,6 +126,6 @@ export class Metrics {
   }
 }
 
-function increment<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function increment<K>(counts: Map<K, number>, key: K, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

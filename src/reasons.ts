@@ -5,7 +5,7 @@ export const CLOSE_REASONS = {
   expired: 'The token reached its expiry; come back with a new one.',
   revoked: 'The token was revoked.',
   disconnected: 'The backend ended the stream; come back after `retry`.',
-  slow: 'The reader stayed behind `limits.pending` or `limits.stalled`.',
+  slow: 'The reader stayed behind `limits.pending` or `limits.stalled`, or all slow readers together passed `limits.pendingTotal`.',
   overloaded: 'Refused in-band: a limit is reached, the instance drains, or NATS is not there yet.',
 } as const;
 
@@ -25,6 +25,7 @@ export const GAP_REASONS = {
   purged: 'The stream was purged of what came after the cursor.',
   'too-many': 'More was missed than `limits.replay`; the newest of it was sent.',
   recreated: 'The stream was deleted, and made anew or not at all; positions in the old one are void.',
+  slow: 'The reader was behind, and the route (`slow: drop`) drops what waits for such readers; `skipped` says how many events.',
   epoch: 'The cursor is of another log: another process, or a stream that was made anew since.',
 } as const;
 
@@ -58,6 +59,8 @@ export const REFUSAL_CODES = {
   LOGS_TOO_MANY:
     'The channels are of more than five logs (streams and buckets; all core routes count as one).',
   CURSOR_MALFORMED: '`Last-Event-ID` or `lastEventId` is not a cursor of ours.',
+  WAIT_MALFORMED: '`wait` of a long poll is not a duration from `0s` to `60s`.',
+  LIMIT_MALFORMED: '`limit` of a long poll is not a whole number from 1 to `limits.replay`.',
   NOT_ACCEPTABLE: 'The request accepts none of the media types served here.',
   METHOD_NOT_ALLOWED: 'Streams are opened with GET.',
   BODY_NOT_ALLOWED: 'The request carries a body.',

@@ -4,6 +4,7 @@ import { parseSource, readSources } from './architecture/sources.ts';
 /** From the top down; an import goes to a lower layer, or stays in its room. A new room needs its place here. */
 const LAYERS: readonly (readonly string[])[] = [
   ['main'],
+  ['workers'],
   ['bridge'],
   ['sources', 'http', 'auth', 'control', 'exposition'],
   ['hub'],
@@ -17,6 +18,8 @@ const WITHIN_LAYER: Readonly<Record<string, string>> = {
   'routing → config/schema.ts': 'a route is compiled from its part of the config; the type alone',
   'config → routing/template.ts': 'the config is checked with the parser that will read it',
   'config → routing/event.ts': 'the same',
+  'config → routing/pointer.ts': 'the same',
+  'config → routing/pattern.ts': 'the same',
   'config → protocol/cursor.ts': 'the config is checked against how many logs a cursor holds',
   'http → auth/authenticator.ts': 'whom to ask who may listen; the type alone',
   'http → auth/identity.ts': 'who a stream is for; the type alone',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../src/errors.ts';
 import { exposeMetrics } from '../src/exposition.ts';
-import { Metrics } from '../src/metrics.ts';
+import { Metrics, RouteMetrics } from '../src/metrics.ts';
 import { CLOSE_REASONS, GAP_REASONS, REFUSAL_CODES } from '../src/reasons.ts';
 
 const read = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
@@ -83,5 +83,18 @@ describe('the documentation and the code name the same things', () => {
     expect([...table.keys()].sort()).toEqual(ours.map(({ name }) => name).sort());
     for (const { name, type } of ours)
       expect(`${name} ${table.get(name)?.[0]}`).toBe(`${name} ${String(type)}`);
+  });
+
+  it('every reason and field by which a route counts messages', () => {
+    const table = rows(read('metrics.md'));
+    const { dropped, fieldsDropped, shaped } = new RouteMetrics();
+    for (const [name, counts] of [
+      ['sidestream_publications_dropped_total', dropped],
+      ['sidestream_message_fields_dropped_total', fieldsDropped],
+      ['sidestream_publications_shaped_total', shaped],
+    ] as const) {
+      const meaning = table.get(name)?.at(-1) ?? '';
+      for (const label of Object.keys(counts)) expect(meaning, `${name} ${label}`).toContain(`\`${label}\``);
+    }
   });
 });

@@ -17,6 +17,7 @@ const isPrice = (data) => Number(JSON.parse(data).data) > 0;
 const EXPECTED = {
   'prices.ACME': { event: 'price', each: isPrice },
   'prices.GLOBEX': { event: 'price', each: isPrice },
+  'calm-prices': { event: 'calm-price', each: isPrice },
   'chat-lobby': {
     event: 'chat',
     each: (data) => JSON.parse(data).from !== '',

@@ -1,15 +1,17 @@
-// `npm run demo`, `npm test`, `npm run bench`, `npm run stress`: sets up what is missing, says what it did, then does the job.
+// `npm run demo`, `npm test`, `npm run bench`, `stress`, `soak`, `test:newest-uws`: sets up what is missing, says what it did, then does the job.
 // Until the dependencies are installed only node: modules may be imported, so everything else is loaded late; and
 // the check of Node's version comes first, because the rest is written for it.
 
 const OLDEST_NODE = 20;
 
-const USAGE = `Usage: node deploy/dev/run.mjs <demo|test|bench|stress> [options]
+const USAGE = `Usage: node deploy/dev/run.mjs <demo|test|bench|stress|soak|newest-uws> [options]
 
   demo [--once] [--verbose]   nats-server, Sidestream and a publisher, and a page that shows the events
   test [vitest arguments]     format, lint, types and all tests; with arguments only the tests they select
   bench [--help] [options]    the benchmarks
   stress [--help] [options]   a long run in which everything fails, checked to the last event
+  soak [--help] [options]     clients that come and go for minutes; whether memory and descriptors stay flat
+  newest-uws [vitest args]    the tests of what the newest uWebSockets.js does, where this Node or libc loads an older one
 
 Set-up, where it is needed: the dependencies (npm ci), the build (tsc), nats-server.
   NATS_SERVER_BIN=FILE        this nats-server
@@ -23,6 +25,8 @@ const JOBS = {
   test: async (args) => (await import('./test.mjs')).test(args),
   bench: async (args) => (await import('./bench.mjs')).bench(args),
   stress: async (args) => (await import('./stress.mjs')).stress(args),
+  soak: async (args) => (await import('./soak.mjs')).soak(args),
+  'newest-uws': async (args) => (await import('./newest-uws.mjs')).testNewestUws(args),
 };
 
 async function main([job, ...args]) {

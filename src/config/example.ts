@@ -25,6 +25,7 @@ export function exampleYaml(): string {
 }
 
 function body(name: string, key: Outline): string[] {
+  if (key.doc.form !== 'section' && key.doc.form !== 'record') return [`${name}: ${written(key.default)}`];
   if (key.doc.form !== 'record' || key.each === undefined) return [`${name}:`, ...keysOf(key, '  ')];
   const { each } = key;
   return [

@@ -28,7 +28,8 @@ export function jsonSchema(): object {
       // Every optional key may also be left empty: YAML's null counts as not given.
       const orEmpty = path.at(-2) === 'properties' && doc.required === undefined ? [EMPTY] : [];
       if (doc.form !== 'list') {
-        Object.assign(fragment, describe(doc, orEmpty));
+        const { anyOf: forms = [] } = fragment;
+        Object.assign(fragment, describe(doc, orEmpty, forms));
         return;
       }
       const name = path.filter((_, index) => path[index - 1] === 'properties').join('.');
@@ -43,9 +44,10 @@ export function jsonSchema(): object {
   return { ...schema, type: 'object', title: 'Sidestream configuration', $defs: { environment, ...items } };
 }
 
-function describe(doc: KeyDoc, orEmpty: readonly Fragment[]): Fragment {
+/** `forms`: what zod has made of the value and of the section that may stand for it, where it is either. */
+function describe(doc: KeyDoc, orEmpty: readonly Fragment[], forms: readonly unknown[]): Fragment {
   const { description, example, form, json } = doc;
-  if (form === 'either') return { description };
+  if (form === 'either') return { description, anyOf: [...forms, ...orEmpty] };
   if (form === 'record') return { description, ...json };
   if (form === 'section') return { description, type: ['object', ...orEmpty.map(({ type }) => type)] };
   const examples = example === undefined ? {} : { examples: [example] };

@@ -104,11 +104,13 @@ export function section<S extends z.ZodRawShape>(
 export function either<V extends z.ZodType, M extends z.ZodObject>(
   alone: V,
   mapping: M,
+  options: Omit<ValueOptions, 'secret' | 'required'> = {
+    description: keyDocs.get(mapping)?.description ?? '',
+  },
 ): z.ZodUnion<readonly [V, M]> {
   const schema = z.union([alone, mapping]);
-  const description = keyDocs.get(mapping)?.description ?? '';
   const type = `${keyDocs.get(alone)?.type}, ${keyDocs.get(mapping)?.type}`;
-  keyDocs.add(schema, { form: 'either', description, type, json: {} });
+  keyDocs.add(schema, { form: 'either', type, json: {}, ...options });
   return schema;
 }
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { parseServiceUrl } from './addresses.ts';
+import { type HostPort, parseHostPort, parseServiceUrl } from './addresses.ts';
 import { type Form, type ValueOptions, value } from './keys.ts';
 import { Misread } from './misread.ts';
 import { closest } from './spelling.ts';
@@ -219,5 +219,19 @@ export function serviceUrl(options: ValueOptions): z.ZodType<string, unknown> {
       read: parseServiceUrl,
     },
     { ...options, secret: NO_PLAIN_URL },
+  );
+}
+
+/** Where to listen; a port alone keeps `defaultHost`. */
+export function hostPort(defaultHost: string, options: ValueOptions): z.ZodType<HostPort, unknown> {
+  return value(
+    {
+      form: 'text',
+      type: 'address:port',
+      json: { type: ['string', 'integer'] },
+      expected: 'an address and port like 0.0.0.0:8080, :8080 or 8080',
+      read: (input) => parseHostPort(input, defaultHost),
+    },
+    options,
   );
 }

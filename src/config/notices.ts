@@ -1,3 +1,4 @@
+import zlib from 'node:zlib';
 import { canVerify } from './auth-rules.ts';
 import type { Finding } from './findings.ts';
 import type { Config } from './schema.ts';
@@ -22,6 +23,8 @@ const NOTICES = [
   checkBucket,
   checkKeys,
   checkControl,
+  checkCompression,
+  checkWorkers,
 ];
 
 function checkUnused({ auth, channels }: Config): Finding[] {
@@ -161,4 +164,24 @@ function checkControl({ channels, sse }: Config): Finding[] {
   const message =
     'is false, so that pages are not told where a route with stream, kv or replay has a gap: have them refetch whenever they reconnect';
   return [{ path: ['sse', 'control'], message }];
+}
+
+function checkCompression({ sse }: Config): Finding[] {
+  if ('zstdCompressSync' in zlib) return [];
+  const message =
+    'cannot be had from this Node: zstd needs 22.15 or newer; clients are given what else is listed, or no compression';
+  return sse.compression.flatMap((coding, index) =>
+    coding === 'zstd' ? [{ path: ['sse', 'compression', index], message }] : [],
+  );
+}
+
+/** Each process counts the positions of core routes by itself. */
+function checkWorkers({ channels, workers }: Config): Finding[] {
+  const cores = Object.values(channels).filter(
+    ({ source, history }) => source.kind === 'core' && history.size > 0,
+  );
+  if (workers === 1 || cores.length === 0) return [];
+  const message =
+    'makes several processes, each with a history of its own of core routes: who comes back to another one is told a reset there; give routes that must miss nothing a stream';
+  return [{ path: ['workers'], message }];
 }

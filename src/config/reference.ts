@@ -52,8 +52,10 @@ or more. Two parameters need a dot between them, and no channel name may match t
 
 /** `docs/configuration.md`: how values are written, then a table for each section. */
 export function referenceMarkdown(): string {
-  const sections = [...outline.keys].flatMap(([name, key]) => sectionOf([name], key));
-  return `${[INTRODUCTION.trimEnd(), ...sections].join('\n\n')}\n`;
+  const alone = [...outline.keys].filter(([, key]) => keysIn(key).size === 0);
+  const sections = [...outline.keys].filter(([, key]) => keysIn(key).size > 0);
+  const pages = sections.flatMap(([name, key]) => sectionOf([name], key));
+  return `${[INTRODUCTION.trimEnd(), '## Top level', table(alone), ...pages].join('\n\n')}\n`;
 }
 
 function sectionOf(path: Path, key: Outline): string[] {

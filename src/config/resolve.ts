@@ -1,19 +1,38 @@
+import { isPointer } from '../routing/pointer.ts';
 import type { NamedFiles } from './files.ts';
 import { HISTORY_DEFAULTS, WARM_DEFAULT_MS } from './history.ts';
+import { REDACTED } from './payload.ts';
 import { pick } from './pick.ts';
 import { resolveAccess, resolveAuth } from './resolve-auth.ts';
-import type { Config, RouteConfig, Settings, SourceConfig } from './schema.ts';
+import type {
+  BatchConfig,
+  Config,
+  RateLimitConfig,
+  RedactionConfig,
+  RouteConfig,
+  Settings,
+  SourceConfig,
+} from './schema.ts';
 
 type Route = Settings['channels'][string];
 
+/** As `Sse-Priority` names them. */
+const PRIORITIES = { normal: 0, high: 1, urgent: 2 } as const;
+
 /** Settings without a problem, and the files they name → what the other rooms read. */
 export function resolveConfig(settings: Settings, files: NamedFiles): Config {
-  const { ops, sse, drain, control, channels, log } = settings;
+  const { ops, sse, drain, control, channels, workers, log } = settings;
   return {
     http: resolveHttp(settings.http, files),
     ops,
     nats: resolveNats(settings.nats, files),
-    sse: { retryMs: sse.retry, heartbeatMs: sse.heartbeat, maxAgeMs: sse.maxAge, control: sse.control },
+    sse: {
+      retryMs: sse.retry,
+      heartbeatMs: sse.heartbeat,
+      maxAgeMs: sse.maxAge,
+      control: sse.control,
+      compression: sse.compression,
+    },
     limits: resolveLimits(settings.limits),
     control: {
       prefix: control.prefix,
@@ -27,6 +46,7 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
     channels: Object.fromEntries(
       Object.entries(channels).map(([name, route]) => [name, resolveRoute(route)]),
     ),
+    workers,
     log,
   };
 }
@@ -38,11 +58,12 @@ function resolveHttp({ tls: _, ...http }: Settings['http'], files: NamedFiles): 
 }
 
 function resolveLimits(limits: Settings['limits']): Config['limits'] {
-  const { connectRate, pending, stalled, event, history, requestHeaders, ...counts } = limits;
+  const { connectRate, pending, pendingTotal, stalled, event, history, requestHeaders, ...counts } = limits;
   return {
     ...counts,
     connectRatePerSecond: connectRate,
     pendingBytes: pending,
+    pendingTotalBytes: pendingTotal,
     stalledMs: stalled,
     eventBytes: event,
     historyBytes: history,
@@ -72,7 +93,17 @@ function resolveNats(nats: Settings['nats'], files: NamedFiles): Config['nats'] 
   };
 }
 
-function resolveRoute({ linger, access, kv, stream, key, subject, warm, ...route }: Route): RouteConfig {
+function resolveRoute({
+  linger,
+  access,
+  kv,
+  stream,
+  key,
+  subject,
+  warm,
+  throttle,
+  ...route
+}: Route): RouteConfig {
   const { size, age, bytes } = route.history;
   const source = resolveSource({ kv, stream, warm, age });
   const defaults = HISTORY_DEFAULTS[source.kind];
@@ -84,7 +115,38 @@ function resolveRoute({ linger, access, kv, stream, key, subject, warm, ...route
     lingerMs: linger,
     replay: route.replay ?? { kind: 'none' },
     history: { size: size ?? defaults.size, ageMs: age ?? defaults.ageMs, bytes },
+    redact: route.redact.map(resolveRedaction),
+    map: pick(route.map),
+    throttleMs: throttle,
+    rateLimit: resolveRateLimit(route.rateLimit),
+    batch: resolveBatch(route.batch),
+    latestBy: route.latestBy ?? 'subject',
+    priority: PRIORITIES[route.priority],
   });
+}
+
+function resolveRedaction(redaction: Route['redact'][number]): RedactionConfig {
+  if (isPointer(redaction)) return { kind: 'pointer', pointer: redaction, replacement: REDACTED };
+  const { pointer, pattern = '', flags = '', with: replacement } = redaction;
+  if (pointer !== undefined) return { kind: 'pointer', pointer, replacement };
+  return { kind: 'pattern', pattern, flags, replacement };
+}
+
+function resolveRateLimit(limit: Route['rateLimit']): RateLimitConfig | undefined {
+  if (limit === undefined) return undefined;
+  const {
+    rate,
+    burst = Math.max(1, Math.floor(rate)),
+    over,
+  } = typeof limit === 'number' ? { rate: limit, over: 'drop' as const } : limit;
+  return { ratePerSecond: rate, burst, over };
+}
+
+function resolveBatch(batch: Route['batch']): BatchConfig | undefined {
+  if (batch === undefined) return undefined;
+  return typeof batch === 'number'
+    ? { windowMs: batch, as: 'events' }
+    : { windowMs: batch.window, as: batch.as };
 }
 
 function resolveSource({

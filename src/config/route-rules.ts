@@ -6,6 +6,7 @@ import type { Finding, Judgement } from './findings.ts';
 import { formatPath, type Path } from './outline.ts';
 import { ROUTE_NAME_PATTERN } from './routes.ts';
 import type { Settings } from './schema.ts';
+import { checkShaping } from './shaping-rules.ts';
 import { checkAutomaticLogs, checkSource } from './source-rules.ts';
 
 type Route = Settings['channels'][string];
@@ -31,6 +32,7 @@ export function checkRoutes(settings: Settings, judgement: Judgement): Finding[]
     const template = checkTemplates(findings, path, route, judgement);
     findings.push(...checkAccess({ path, route, params: template?.params }, settings, judgement));
     findings.push(...checkSource(path, route, settings, judgement));
+    findings.push(...checkShaping(path, route, judgement));
     if (template === undefined) continue;
     findings.push(...checkOverlap({ name, template }, candidates));
     candidates.push({ name, template });

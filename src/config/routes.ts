@@ -2,7 +2,9 @@ import { access, automatic } from './access.ts';
 import { history, replay, warm } from './history.ts';
 import { record, section } from './keys.ts';
 import { duration, flag, LONGEST_DURATION, text } from './kinds.ts';
+import { map, redact } from './payload.ts';
 import { key, kv, stream } from './route-source.ts';
+import { batch, latestBy, priority, rateLimit, slow, throttle } from './shaping.ts';
 
 /** A route's name. Checked with the other rules and not by the record: there, a wrong name would hide what is inside. */
 export const ROUTE_NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
@@ -51,6 +53,14 @@ const route = section('One route: which channels browsers may ask for, and the s
   replay: replay.optional(),
   history,
   warm: warm.optional(),
+  redact,
+  map,
+  throttle,
+  rateLimit,
+  batch,
+  slow,
+  latestBy: latestBy.optional(),
+  priority,
   automatic: automatic.optional(),
 });
 

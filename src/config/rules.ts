@@ -4,6 +4,7 @@ import { type Finding, type Judgement, onlyOne } from './findings.ts';
 import type { Path } from './outline.ts';
 import { checkRoutes } from './route-rules.ts';
 import type { Settings } from './schema.ts';
+import { checkPending } from './shaping-rules.ts';
 
 /** Keys under `nats.auth`, by the way to log in that they belong to. */
 const WAYS_TO_LOG_IN = [
@@ -13,7 +14,7 @@ const WAYS_TO_LOG_IN = [
   ['user', 'password', 'passwordFile'],
 ] as const;
 
-const RULES = [checkCors, checkTls, checkListeners, checkNatsAuth, checkAuth, checkRoutes];
+const RULES = [checkCors, checkTls, checkListeners, checkNatsAuth, checkAuth, checkPending, checkRoutes];
 
 /**
  * The rules over several keys. Each looks only at keys that were read well, and runs whatever else is wrong, so that

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import type { AccessConfig } from './access.ts';
-import { type HostPort, parseHostPort, parseNetwork, parseOrigin } from './addresses.ts';
+import { type HostPort, parseNetwork, parseOrigin } from './addresses.ts';
 import { type AuthConfig, auth } from './auth.ts';
 import { type ControlConfig, control } from './control.ts';
 import { type HistoryConfig, MAX_REPLAY, type ReplayConfig } from './history.ts';
-import { list, section, type ValueOptions, value } from './keys.ts';
+import { list, section, value } from './keys.ts';
 import {
   choice,
   count,
@@ -12,21 +12,27 @@ import {
   durationRange,
   file,
   flag,
+  hostPort,
   LONGEST_DURATION,
   rate,
   size,
   text,
 } from './kinds.ts';
 import { nats } from './nats.ts';
+import type { MapConfig, RedactionConfig } from './payload.ts';
 import type { SourceConfig } from './route-source.ts';
 import { channels } from './routes.ts';
+import type { BatchConfig, LatestByConfig, RateLimitConfig } from './shaping.ts';
+import { workers } from './workers.ts';
 
 export type { AccessConfig } from './access.ts';
 export type { HostPort } from './addresses.ts';
 export type { AuthConfig, TokenPlace } from './auth.ts';
 export type { HistoryConfig, ReplayConfig } from './history.ts';
 export type { JwtIssuerConfig, KeyConfig, TicketConfig } from './issuers.ts';
+export type { MapConfig, RedactionConfig } from './payload.ts';
 export type { SourceConfig } from './route-source.ts';
+export type { BatchConfig, LatestByConfig, RateLimitConfig } from './shaping.ts';
 
 /** What the other rooms read: every value checked, every default filled in, every path absolute. */
 export interface Config {
@@ -59,6 +65,8 @@ export interface Config {
     /** 0: no limit. */
     readonly maxAgeMs: number;
     readonly control: boolean;
+    /** Content codings, the preferred first; empty: none. */
+    readonly compression: readonly ('gzip' | 'zstd')[];
   };
   readonly limits: {
     readonly connections: number;
@@ -74,6 +82,8 @@ export interface Config {
     /** May be a fraction. */
     readonly connectRatePerSecond: number;
     readonly pendingBytes: number;
+    /** Of all slow readers together. */
+    readonly pendingTotalBytes: number;
     readonly stalledMs: number;
     readonly eventBytes: number;
     /** Events that one channel gives a connection as it joins. */
@@ -90,6 +100,8 @@ export interface Config {
   };
   readonly auth: AuthConfig;
   readonly channels: Readonly<Record<string, RouteConfig>>;
+  /** Processes that serve one port; `auto`: as many as there are CPUs for. */
+  readonly workers: number | 'auto';
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
     readonly format: 'json' | 'text';
@@ -111,10 +123,22 @@ export interface RouteConfig {
   readonly lingerMs: number;
   readonly replay: ReplayConfig;
   readonly history: HistoryConfig;
+  /** What is taken out of payloads, in this order. */
+  readonly redact: readonly RedactionConfig[];
+  readonly map: MapConfig;
+  /** 0: none. */
+  readonly throttleMs: number;
+  readonly rateLimit?: RateLimitConfig;
+  readonly batch?: BatchConfig;
+  /** What is done for a reader that is behind. */
+  readonly slow: 'close' | 'drop' | 'latest';
+  readonly latestBy: LatestByConfig;
+  /** Of messages that do not say: normal, high, urgent. */
+  readonly priority: 0 | 1 | 2;
 }
 
 const http = section('What browsers reach.', {
-  listen: listen('0.0.0.0', {
+  listen: hostPort('0.0.0.0', {
     description:
       'Address and port for browsers. A port alone (`8080`) keeps the default address; `:8080` means every IPv4 interface, `"[::]:8080"` (in quotes) every interface; port 0 takes a free one. Set it to `127.0.0.1:8080` when a proxy beside it is the only one to call.',
   }).prefault('0.0.0.0:8080'),
@@ -180,7 +204,7 @@ const http = section('What browsers reach.', {
 }).prefault({});
 
 const ops = section('What operators and Kubernetes reach: `/metrics`, `/livez`, `/readyz`.', {
-  listen: listen('127.0.0.1', {
+  listen: hostPort('127.0.0.1', {
     description:
       'Address and port of metrics and probes, written as `http.listen`. Set it to `:9090` when probes or Prometheus come from outside the pod or machine; it needs a port of its own.',
   }).prefault('127.0.0.1:9090'),
@@ -215,89 +239,104 @@ const sse = section('What every stream has in common.', {
     description:
       "Whether Sidestream's own events (`sidestream.open`, `sidestream.close` and so on) are sent. Set it to false for clients that choke on event names they do not know; such clients are not told of gaps.",
   }).prefault(true),
+  compression: list(choice(['gzip', 'zstd'], { description: 'A content coding.' }), {
+    description:
+      'Content codings for clients that accept one (`Accept-Encoding`), the preferred first. Each event is compressed once for all who receive it. Turn it on where events are larger than some 300 bytes and the network costs more than processor time; `zstd` needs Node 22.15, pays from some KiB an event on, and some clients other than browsers cannot read it.',
+    example: '[gzip]',
+  }).prefault([]),
 }).prefault({});
 
-const limits = section('What one process takes on before it refuses, closes or drops.', {
-  connections: count({
-    min: 1,
-    max: 10_000_000,
-    description:
-      'Open streams at a time. An idle one takes a few KiB; raise it together with the limit on open files (`ulimit -n`).',
-  }).prefault(10_000),
-  connectionsPerIp: count({
-    min: 1,
-    max: 10_000_000,
-    zero: 'no limit',
-    description:
-      'Open streams of one client address; an IPv6 network of 64 bits counts as one. Set it on a public service, well above what one office behind one address needs, and set `http.trustedProxies` first.',
-  }).prefault(0),
-  connectionsPerUser: count({
-    min: 1,
-    max: 10_000_000,
-    zero: 'no limit',
-    description:
-      "Open streams of one user, by the token's `sub`. Set it above the devices and tabs that one person has. Streams without a token, on public routes, are not counted.",
-  }).prefault(0),
-  connectionsPerChannel: count({
-    min: 1,
-    max: 10_000_000,
-    zero: 'no limit',
-    description: 'Open streams on one channel. Set it where one channel must not use up the process.',
-  }).prefault(0),
-  channelsPerConnection: count({
-    min: 1,
-    max: 1000,
-    description: 'Channels that one stream may ask for. Raise it for pages with many widgets on one stream.',
-  }).prefault(16),
-  channels: count({
-    min: 1,
-    max: 10_000_000,
-    description:
-      'Channels held at once, those that linger without subscribers included; a lingering one gives way to a new one. Bounds what clients that ask for ever new names can take.',
-  }).prefault(100_000),
-  connectRate: rate({
-    min: '1/m',
-    max: '1000000/s',
-    description:
-      'New streams that are let in; those above it are asked to come back later. Lower it on a small machine, so that a storm of reconnections leaves time for events.',
-  }).prefault('2000/s'),
-  pending: size({
-    min: '1KiB',
-    max: '1GiB',
-    description:
-      'Bytes that may wait for one slow reader, on top of the events of the moment in which it fell behind, before it is closed. Raise it for bursts of large events.',
-  }).prefault('256KiB'),
-  stalled: duration({
-    min: '100ms',
-    max: '1h',
-    description:
-      'How long a reader may stay behind before it is closed. Raise it for phones on bad networks.',
-  }).prefault('30s'),
-  event: size({
-    min: '64B',
-    max: '64MiB',
-    description:
-      "The largest NATS message that is passed on; larger ones are counted and dropped. Raise it together with the servers' `max_payload`.",
-  }).prefault('1MiB'),
-  replay: count({
-    min: 1,
-    max: MAX_REPLAY,
-    description:
-      'Events that one channel may give a stream as it joins, whatever it asks for; who missed more is told a gap. Raise it where pages must catch up over long absences.',
-  }).prefault(1000),
-  history: size({
-    min: '1MiB',
-    max: '64GiB',
-    description:
-      'Memory that the history of all channels may take together; above it the oldest events go. Raise it with the number of channels whose readers must find everything in memory.',
-  }).prefault('64MiB'),
-  requestHeaders: size({
-    min: '4KiB',
-    max: '1MiB',
-    description:
-      'The largest header block of a request. Raise it when browsers bring larger cookies: a request above it is refused, and the browser does not try again.',
-  }).prefault('16KiB'),
-}).prefault({});
+const limits = section(
+  'What one instance, with all its workers, takes on before it refuses, closes or drops.',
+  {
+    connections: count({
+      min: 1,
+      max: 10_000_000,
+      description:
+        'Open streams at a time. An idle one takes a few KiB; raise it together with the limit on open files (`ulimit -n`).',
+    }).prefault(10_000),
+    connectionsPerIp: count({
+      min: 1,
+      max: 10_000_000,
+      zero: 'no limit',
+      description:
+        'Open streams of one client address; an IPv6 network of 64 bits counts as one. Set it on a public service, well above what one office behind one address needs, and set `http.trustedProxies` first.',
+    }).prefault(0),
+    connectionsPerUser: count({
+      min: 1,
+      max: 10_000_000,
+      zero: 'no limit',
+      description:
+        "Open streams of one user, by the token's `sub`. Set it above the devices and tabs that one person has. Streams without a token, on public routes, are not counted.",
+    }).prefault(0),
+    connectionsPerChannel: count({
+      min: 1,
+      max: 10_000_000,
+      zero: 'no limit',
+      description: 'Open streams on one channel. Set it where one channel must not use up the process.',
+    }).prefault(0),
+    channelsPerConnection: count({
+      min: 1,
+      max: 1000,
+      description:
+        'Channels that one stream may ask for. Raise it for pages with many widgets on one stream.',
+    }).prefault(16),
+    channels: count({
+      min: 1,
+      max: 10_000_000,
+      description:
+        'Channels held at once, those that linger without subscribers included; a lingering one gives way to a new one. Bounds what clients that ask for ever new names can take.',
+    }).prefault(100_000),
+    connectRate: rate({
+      min: '1/m',
+      max: '1000000/s',
+      description:
+        'New streams that are let in; those above it are asked to come back later. Lower it on a small machine, so that a storm of reconnections leaves time for events.',
+    }).prefault('2000/s'),
+    pending: size({
+      min: '1KiB',
+      max: '1GiB',
+      description:
+        'Bytes that may wait for one slow reader, on top of the events of the moment in which it fell behind, before it is closed. Raise it for bursts of large events.',
+    }).prefault('256KiB'),
+    pendingTotal: size({
+      min: '1MiB',
+      max: '64GiB',
+      description:
+        'Bytes that may wait for all slow readers of the process together; above it those with the most waiting are closed first, whatever their route says. Keep it well below the memory that the process has.',
+    }).prefault('256MiB'),
+    stalled: duration({
+      min: '100ms',
+      max: '1h',
+      description:
+        'How long a reader may stay behind before it is closed. Raise it for phones on bad networks.',
+    }).prefault('30s'),
+    event: size({
+      min: '64B',
+      max: '64MiB',
+      description:
+        "The largest NATS message that is passed on; larger ones are counted and dropped. Raise it together with the servers' `max_payload`.",
+    }).prefault('1MiB'),
+    replay: count({
+      min: 1,
+      max: MAX_REPLAY,
+      description:
+        'Events that one channel may give a stream as it joins, whatever it asks for; who missed more is told a gap. Raise it where pages must catch up over long absences.',
+    }).prefault(1000),
+    history: size({
+      min: '1MiB',
+      max: '64GiB',
+      description:
+        'Memory that the history of all channels may take together; above it the oldest events go. Raise it with the number of channels whose readers must find everything in memory.',
+    }).prefault('64MiB'),
+    requestHeaders: size({
+      min: '4KiB',
+      max: '1MiB',
+      description:
+        'The largest header block of a request. Raise it when browsers bring larger cookies: a request above it is refused, and the browser does not try again.',
+    }).prefault('16KiB'),
+  },
+).prefault({});
 
 const drain = section(
   'How the process leaves on SIGTERM: streams are closed one after another, never all at once.',
@@ -342,21 +381,9 @@ export const configSchema = section('Sidestream reads one YAML file.', {
   control,
   auth,
   channels,
+  workers,
   log,
 });
 
 /** The file's values, read and with defaults, still under the file's names. */
 export type Settings = z.output<typeof configSchema>;
-
-function listen(defaultHost: string, options: ValueOptions): z.ZodType<HostPort, unknown> {
-  return value(
-    {
-      form: 'text',
-      type: 'address:port',
-      json: { type: ['string', 'integer'] },
-      expected: 'an address and port like 0.0.0.0:8080, :8080 or 8080',
-      read: (input) => parseHostPort(input, defaultHost),
-    },
-    options,
-  );
-}

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { limitKey } from './address.ts';
+import { ALONE, type Others } from './others.ts';
 
 /** Tokens that come back at a rate, up to `burst` of them. */
 export class TokenBucket {
@@ -34,17 +35,40 @@ export class TokenBucket {
   }
 }
 
-/** The limits on how many streams there are and how fast they come. What is admitted must be released once. */
+export interface AdmissionOptions {
+  /** Streams that this process has files for. Default: no bound. */
+  readonly seats?: number;
+  /** Who else counts towards the limits. Default: nobody. */
+  readonly others?: Others;
+}
+
+/**
+ * The limits on how many streams there are and how fast they come. What is admitted must be released once. Where others
+ * share the port, what they hold counts too.
+ */
 export class Admission {
   readonly #limits: Config['limits'];
+  readonly #seats: number;
+  readonly #others: Others;
   readonly #rate: TokenBucket;
-  readonly #perIp = new Map<string, number>();
-  readonly #perUser = new Map<string, number>();
+  readonly #perIp: Counts;
+  readonly #perUser: Counts;
+  readonly #perChannel: Counts;
   #connections = 0;
 
-  constructor(clock: Clock, limits: Config['limits']) {
+  constructor(
+    clock: Clock,
+    limits: Config['limits'],
+    { seats = Number.POSITIVE_INFINITY, others = ALONE }: AdmissionOptions = {},
+  ) {
     this.#limits = limits;
+    this.#seats = seats;
+    this.#others = others;
     this.#rate = new TokenBucket(clock, limits.connectRatePerSecond);
+    this.#perIp = new Counts('address', limits.connectionsPerIp, others);
+    this.#perUser = new Counts('user', limits.connectionsPerUser, others);
+    // Alone, the hub knows how many are on a channel.
+    this.#perChannel = new Counts('channel', others === ALONE ? 0 : limits.connectionsPerChannel, others);
   }
 
   get connections(): number {
@@ -68,44 +92,98 @@ export class Admission {
 
   /** Counts a stream from `address` in, or says which limit forbids it. */
   admit(address: string): RefusalCode | undefined {
-    const { connections, connectionsPerIp } = this.#limits;
-    if (this.#connections >= connections) return 'CONNECTION_LIMIT';
-    const key = limitKey(address);
-    const held = this.#perIp.get(key) ?? 0;
-    if (this.countsAddresses && held >= connectionsPerIp) return 'CONNECTION_LIMIT_IP';
+    const { connections } = this.#limits;
+    if (this.#connections >= this.#seats) return 'CONNECTION_LIMIT';
+    if (!this.#others.leaveRoom('connections', this.#connections, connections)) return 'CONNECTION_LIMIT';
+    const key = this.countsAddresses ? limitKey(address) : '';
+    if (!this.#perIp.hasRoom(key)) return 'CONNECTION_LIMIT_IP';
     if (!this.#rate.take()) return 'CONNECT_RATE';
-    if (this.countsAddresses) this.#perIp.set(key, held + 1);
-    this.#connections += 1;
+    this.#perIp.add(key);
+    this.#count(1);
     return undefined;
   }
 
   /** Whether a user may have another stream. Nobody's streams are not counted. */
   hasRoomFor(user: string | undefined): boolean {
-    const { connectionsPerUser } = this.#limits;
-    if (user === undefined || connectionsPerUser === 0) return true;
-    return (this.#perUser.get(user) ?? 0) < connectionsPerUser;
+    return user === undefined || this.#perUser.hasRoom(user);
+  }
+
+  /** The first of these channels that has as many streams as it may, those of other processes included, if there are any. */
+  fullChannel<C extends { readonly channel: string }>(asked: readonly C[]): C | undefined {
+    return this.#perChannel.isLimited
+      ? asked.find(({ channel }) => !this.#perChannel.hasRoom(channel))
+      : undefined;
   }
 
   /** Counts an admitted stream towards its user. */
   countUser(user: string | undefined): void {
-    if (user === undefined || this.#limits.connectionsPerUser === 0) return;
-    this.#perUser.set(user, (this.#perUser.get(user) ?? 0) + 1);
+    if (user !== undefined) this.#perUser.add(user);
+  }
+
+  /** Counts a stream towards its channels. */
+  countChannels(on: readonly { readonly channel: string }[]): void {
+    for (const { channel } of on) this.#perChannel.add(channel);
   }
 
   /** Gives back what `admit` counted. */
   release(address: string): void {
-    this.#connections -= 1;
-    if (this.countsAddresses) decrement(this.#perIp, limitKey(address));
+    if (this.countsAddresses) this.#perIp.remove(limitKey(address));
+    this.#count(-1);
   }
 
   /** Gives back what `countUser` counted. */
   releaseUser(user: string | undefined): void {
-    if (user !== undefined && this.#limits.connectionsPerUser > 0) decrement(this.#perUser, user);
+    if (user !== undefined) this.#perUser.remove(user);
+  }
+
+  /** Gives back what `countChannels` counted. */
+  releaseChannels(on: readonly { readonly channel: string }[]): void {
+    for (const { channel } of on) this.#perChannel.remove(channel);
+  }
+
+  #count(change: number): void {
+    this.#connections += change;
+    this.#others.tell('connections', this.#connections);
   }
 }
 
-function decrement(counts: Map<string, number>, key: string): void {
-  const left = (counts.get(key) ?? 0) - 1;
-  if (left > 0) counts.set(key, left);
-  else counts.delete(key);
+/** Streams by address, by user or by channel; nothing is counted where there is no limit (0). */
+class Counts {
+  readonly isLimited: boolean;
+  readonly #kind: string;
+  readonly #limit: number;
+  readonly #others: Others;
+  readonly #counts = new Map<string, number>();
+
+  constructor(kind: string, limit: number, others: Others) {
+    this.isLimited = limit > 0;
+    this.#kind = kind;
+    this.#limit = limit;
+    this.#others = others;
+  }
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  hasRoom(name: string): boolean {
+    if (!this.isLimited) return true;
+    return this.#others.leaveRoom(`${this.#kind} ${name}`, this.#counts.get(name) ?? 0, this.#limit);
+  }
+
+  add(name: string): void {
+    this.#change(name, 1);
+  }
+
+  remove(name: string): void {
+    this.#change(name, -1);
+  }
+
+  #change(name: string, by: number): void {
+    if (!this.isLimited) return;
+    const count = (this.#counts.get(name) ?? 0) + by;
+    if (count > 0) this.#counts.set(name, count);
+    else this.#counts.delete(name);
+    this.#others.tell(`${this.#kind} ${name}`, Math.max(0, count));
+  }
 }

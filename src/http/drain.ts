@@ -10,6 +10,14 @@ export interface DrainOptions {
   readonly reconnectRatePerSecond: number;
 }
 
+/** What may differ from one drain to another. */
+export interface DrainChoices {
+  /** Whether the port is given up at once, for others who listen on it. Else who comes is told to come back. */
+  readonly closesPort?: boolean;
+  /** Default: the config's. */
+  readonly reconnectRatePerSecond?: number;
+}
+
 /** How often closes are made; many small steps rather than one burst. */
 const STEP_MS = 20;
 /** Share of the time-out over which closes may be spread; the rest is for readers that are behind. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { limitKey } from './address.ts';
 import { TokenBucket } from './admission.ts';
+import { ALONE, type Others } from './others.ts';
 
 /** Addresses remembered at once; the one that failed longest ago gives way. */
 const MAX_ADDRESSES = 10_000;
@@ -9,16 +10,19 @@ const BURST = 20;
 
 /**
  * Slows down addresses whose tokens are bad. Only the checking of tokens that are not known is held back: who brings a
- * good one that was checked before is let in, whoever shares their address.
+ * good one that was checked before is let in, whoever shares their address. What others on the port tell of counts too.
  */
 export class Failures {
   readonly #clock: Clock;
   readonly #perSecond: number;
+  readonly #others: Others;
   readonly #buckets = new Map<string, TokenBucket>();
 
-  constructor(clock: Clock, perSecond: number) {
+  constructor(clock: Clock, perSecond: number, others: Others = ALONE) {
     this.#clock = clock;
     this.#perSecond = perSecond;
+    this.#others = others;
+    if (others !== ALONE) others.onFailed = (client, times) => this.#spend(client, times);
   }
 
   get addresses(): number {
@@ -30,11 +34,16 @@ export class Failures {
   }
 
   failed(address: string): void {
-    const key = limitKey(address);
-    const bucket = this.#buckets.get(key) ?? new TokenBucket(this.#clock, this.#perSecond, BURST);
-    bucket.take();
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
+    const client = limitKey(address);
+    this.#others.failed(client);
+    this.#spend(client, 1);
+  }
+
+  #spend(client: string, times: number): void {
+    const bucket = this.#buckets.get(client) ?? new TokenBucket(this.#clock, this.#perSecond, BURST);
+    for (let i = 0; i < times && bucket.take(); i += 1);
+    this.#buckets.delete(client);
+    this.#buckets.set(client, bucket);
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size > MAX_ADDRESSES && oldest !== undefined) this.#buckets.delete(oldest);
   }

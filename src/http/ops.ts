@@ -7,7 +7,7 @@ export interface OpsOptions {
   /** The text of `/metrics` and its media type. */
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
   /** Why new streams would be refused, or `undefined` when they are accepted. */
-  unready(): string | undefined;
+  unready(): string | undefined | Promise<string | undefined>;
 }
 
 /** The port for operators: `/metrics`, `/livez`, `/readyz`. By node:http, so that it answers whatever the streams' side does. */
@@ -63,7 +63,7 @@ export class OpsServer {
       case '/livez':
         return send(response, 200, 'ok\n');
       case '/readyz': {
-        const reason = this.#options.unready();
+        const reason = await this.#options.unready();
         return reason === undefined ? send(response, 200, 'ok\n') : send(response, 503, `${reason}\n`);
       }
       case '/metrics': {

@@ -1,6 +1,8 @@
 import { encodeControl, retryLine } from '../protocol/sse.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { REFUSAL_CODES } from '../reasons.ts';
+import type { Ask } from './request.ts';
+import type { HttpResponse } from './uws.ts';
 
 /** The status that each refusal has where the caller can read one. DESIGN 2.3. */
 const STATUS: Readonly<Record<RefusalCode, string>> = {
@@ -26,6 +28,8 @@ const STATUS: Readonly<Record<RefusalCode, string>> = {
   CHANNELS_TOO_MANY: '400 Bad Request',
   LOGS_TOO_MANY: '400 Bad Request',
   CURSOR_MALFORMED: '400 Bad Request',
+  WAIT_MALFORMED: '400 Bad Request',
+  LIMIT_MALFORMED: '400 Bad Request',
   NOT_ACCEPTABLE: '406 Not Acceptable',
   METHOD_NOT_ALLOWED: '405 Method Not Allowed',
   BODY_NOT_ALLOWED: '400 Bad Request',
@@ -65,7 +69,7 @@ export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel
       : '\n';
     return {
       status: '200 OK',
-      headers: [...STREAM_HEADERS, ...retryAfter],
+      headers: [['Content-Type', 'text/event-stream'], ...STREAM_HEADERS, ...retryAfter],
       body: retryLine(retryMs) + close,
       close: true,
     };
@@ -83,9 +87,23 @@ export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel
   return { status, headers, body: JSON.stringify({ error: { code, message } }), close: passing };
 }
 
-/** Headers of every stream. No charset: some Go clients compare the type exactly. */
+/** Writes the whole answer to a request, and ends it. */
+export function writeAnswer(
+  res: HttpResponse,
+  { method }: Ask,
+  { status, headers, body, close }: Answer,
+): void {
+  res.writeStatus(status);
+  for (const [name, value] of headers) res.writeHeader(name, value);
+  // RFC 9110 9.3.2: what followed the head of an answer to HEAD would be taken for the next answer.
+  // No arguments, not even `undefined`: given a length uWebSockets.js waits for that body, or ends the process.
+  if (status.startsWith('204') || method === 'head') res.endWithoutBody();
+  // With `close` uWebSockets.js writes `Connection: close` itself.
+  else res.end(body, close);
+}
+
+/** Headers of every stream besides its type. */
 export const STREAM_HEADERS: readonly (readonly [string, string])[] = [
-  ['Content-Type', 'text/event-stream'],
   ['Cache-Control', 'private, no-cache, no-store, no-transform'],
   ['X-Accel-Buffering', 'no'],
 ];

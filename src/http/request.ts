@@ -1,6 +1,7 @@
 import { MAX_CURSOR_LENGTH, type Position, parseCursor } from '../protocol/cursor.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { isChannelName } from '../routing/template.ts';
+import { negotiate } from './accept.ts';
 import type { HttpRequest } from './uws.ts';
 
 /** All that is kept of a request; uWebSockets.js's own object is dead once the handler returns. */
@@ -10,6 +11,8 @@ export interface Ask {
   readonly query: string;
   readonly origin: string;
   readonly accept: string;
+  /** Empty unless compression is configured. */
+  readonly acceptEncoding: string;
   readonly lastEventId: string;
   /** Secret, as are `cookie` and `query`: none of them is ever logged. */
   readonly authorization: string;
@@ -24,17 +27,21 @@ export interface Ask {
 export interface Wanted {
   readonly forwardedHeader: string | undefined;
   readonly cookie: boolean;
+  readonly encoding: boolean;
   readonly userAgent: boolean;
 }
 
 export function copyRequest(req: HttpRequest, wanted: Wanted): Ask {
   const length = req.getHeader('content-length');
+  const accept = req.getHeader('accept');
   return {
     method: req.getMethod(),
     path: req.getUrl(),
     query: req.getQuery() ?? '',
     origin: req.getHeader('origin'),
-    accept: req.getHeader('accept'),
+    // What every EventSource sends needs no second line, whatever that may say.
+    accept: accept === '' || accept === 'text/event-stream' ? accept : allOf(req, 'accept'),
+    acceptEncoding: wanted.encoding ? allOf(req, 'accept-encoding') : '',
     lastEventId: req.getHeader('last-event-id'),
     authorization: req.getHeader('authorization'),
     cookie: wanted.cookie ? req.getHeader('cookie') : '',
@@ -59,6 +66,39 @@ export interface StreamRequest {
   /** Without repeats, in the order asked; may be empty. */
   readonly channels: readonly string[];
   readonly cursor: readonly Position[] | undefined;
+}
+
+/** What a request for one answer asks for besides. */
+export interface PollRequest {
+  /** How long it may wait for something to happen, in milliseconds. */
+  readonly waitMs: number;
+  /** Most events in the answer. */
+  readonly limit: number;
+}
+
+const DEFAULT_WAIT_MS = 25_000;
+/** What most proxies wait for an answer before they give up. */
+const MAX_WAIT_MS = 60_000;
+const WAIT = /^(\d{1,5})(ms|s|m)$/;
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+const DEFAULT_LIMIT = 100;
+
+/** Reads `?wait=` and `?limit=`; or says what is wrong. */
+export function readPollRequest({ query }: Ask, maxLimit: number): PollRequest | RefusalCode {
+  const parameters = new URLSearchParams(query);
+  const waitMs = readWait(parameters.get('wait'));
+  if (waitMs === undefined || waitMs > MAX_WAIT_MS) return 'WAIT_MALFORMED';
+  const limit = parameters.get('limit') ?? `${Math.min(DEFAULT_LIMIT, maxLimit)}`;
+  if (!/^[1-9]\d{0,8}$/.test(limit) || Number(limit) > maxLimit) return 'LIMIT_MALFORMED';
+  return { waitMs, limit: Number(limit) };
+}
+
+/** A duration as the config has them. */
+function readWait(text: string | null): number | undefined {
+  if (text === null) return DEFAULT_WAIT_MS;
+  if (text === '0') return 0;
+  const [, digits, unit = ''] = WAIT.exec(text) ?? [];
+  return digits === undefined ? undefined : Number(digits) * (UNIT_MS[unit] ?? Infinity);
 }
 
 /** Reads `/events/{channel}`, `?channels=a,b`, `Last-Event-ID` and `?lastEventId=`; or says what is wrong. */
@@ -94,25 +134,11 @@ export function isStreamPath(path: string, basePath: string): boolean {
   return rest === '' || (rest.startsWith('/') && rest.length > 1 && !rest.includes('/', 1));
 }
 
-/** Whether `text/event-stream` is among what `Accept` names with a weight above 0. RFC 9110 12.5.1; no header means anything. */
-export function acceptsEventStream(accept: string): boolean {
-  if (accept === '' || accept === 'text/event-stream' || accept === '*/*') return true;
-  let best = { specificity: -1, weight: 0 };
-  for (const range of accept.split(',')) {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    const specificity = ['*/*', 'text/*', 'text/event-stream'].indexOf(type);
-    const q = parameters.find((parameter) => parameter.startsWith('q='));
-    const weight = q === undefined ? 1 : Number(q.slice(2));
-    if (specificity > best.specificity) best = { specificity, weight };
-  }
-  return best.weight > 0;
-}
-
 /** Whether the caller can read a status: then refusals are statuses. A native EventSource gives up at any but 200. DESIGN 2.3. */
 export function wantsStatus(ask: Ask): boolean {
   return (
     ask.authorization !== '' ||
-    !acceptsEventStream(ask.accept) ||
+    negotiate(ask.accept)?.transport !== 'sse' ||
     new URLSearchParams(ask.query).get('errors') === 'http'
   );
 }

@@ -1,35 +1,40 @@
-import { createServer } from 'node:net';
 import type { Authenticator, Denial, Objection, Permit } from '../auth/authenticator.ts';
 import type { Identity } from '../auth/identity.ts';
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Config, HostPort } from '../config/schema.ts';
-import { SidestreamError } from '../errors.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
 import type { Destination, Router } from '../routing/router.ts';
+import { negotiate, type Offer } from './accept.ts';
 import { ClientAddress, limitKey, peerAddress } from './address.ts';
 import { Admission } from './admission.ts';
-import { Connection, type ConnectionContext } from './connection.ts';
+import { type Client, Connection, type ConnectionContext } from './connection.ts';
 import { Cors } from './cors.ts';
 import { streamsThatFit } from './descriptors.ts';
-import { drainConnections } from './drain.ts';
+import { type DrainChoices, drainConnections } from './drain.ts';
 import { Failures } from './failures.ts';
-import { type Answer, refusal } from './refusal.ts';
+import { type Listening, listen } from './listen.ts';
+import { ALONE, type Others } from './others.ts';
+import { Poll, type PollContext, type PollOptions } from './poll.ts';
+import { refusal, writeAnswer } from './refusal.ts';
+import { Renderings } from './renderings.ts';
 import {
   type Ask,
-  acceptsEventStream,
   copyRequest,
   isStreamPath,
+  type PollRequest,
+  readPollRequest,
   readStreamRequest,
   type StreamRequest,
   type Wanted,
   wantsStatus,
 } from './request.ts';
 import { Retry } from './retry.ts';
-import { channelLimit, openStream, resolveChannels } from './subscribe.ts';
+import { channelLimit, openStream, resolveChannels, type StreamOptions } from './subscribe.ts';
 import { findToken } from './token.ts';
 import { createApp, type HttpRequest, type HttpResponse, type LoadedUws, type TemplatedApp } from './uws.ts';
+import { Waiting } from './waiting.ts';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -43,6 +48,8 @@ export interface ServerOptions {
   /** Whether channels can be fed: false until NATS was reached for the first time. */
   natsReady(): boolean;
   readonly authenticator: Pick<Authenticator, 'permit' | 'hasAutomaticChannels' | 'checksTokens'>;
+  /** The other processes on the same port. Default: there are none, and there must not be. */
+  readonly others?: Others;
 }
 
 type Outcome = Permit | Denial;
@@ -50,6 +57,9 @@ type Outcome = Permit | Denial;
 /** A request that is well formed and within the limits; it has been counted in, and must be released. */
 interface Arrival {
   readonly request: StreamRequest;
+  readonly offer: Offer;
+  /** Where it is for one answer rather than a stream. */
+  readonly poll: PollRequest | undefined;
   readonly destinations: readonly Destination[];
   readonly address: string;
 }
@@ -59,27 +69,34 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #app: TemplatedApp;
   readonly #connections = new Set<Connection>();
+  readonly #polls = new Set<Poll>();
+  /** Of those that are counted by channel here; alone, the hub knows. */
+  readonly #destinations = new Map<Client, readonly Destination[]>();
   readonly #admission: Admission;
+  readonly #others: Others;
   readonly #cors: Cors;
   readonly #addresses: ClientAddress;
   readonly #retry: Retry;
-  readonly #context: ConnectionContext;
+  readonly #context: ConnectionContext & PollContext;
   readonly #failures: Failures;
   readonly #wanted: Wanted;
+  readonly #renderings: Renderings;
   readonly #needsAddresses: boolean;
+  #listening: Listening | undefined;
   #draining = false;
 
   constructor(options: ServerOptions) {
     const { config, clock, wheel, metrics, hub, uws } = options;
     this.#options = options;
-    this.#admission = new Admission(clock, { ...config.limits, connections: this.#seats() });
+    this.#others = options.others ?? ALONE;
+    this.#admission = new Admission(clock, config.limits, { seats: this.#seats(), others: this.#others });
     this.#cors = new Cors(config.http.cors);
     this.#addresses = new ClientAddress(config.http);
     this.#retry = new Retry({
       clock,
       retryMs: config.sse.retryMs,
       reconnectRatePerSecond: config.drain.reconnectRatePerSecond,
-      connections: () => this.#connections.size,
+      connections: () => this.#connections.size + this.#polls.size,
     });
     const { sse, limits } = config;
     this.#context = {
@@ -90,13 +107,16 @@ export class Server {
       sse,
       limits,
       retry: this.#retry,
+      waiting: new Waiting(limits.pendingTotalBytes, metrics),
       log: options.log,
-      ended: (...end) => this.#ended(...end),
+      ended: (...end: [Connection | Poll, Ending]) => this.#ended(...end),
     };
-    this.#failures = new Failures(clock, config.auth.failureRatePerSecond);
+    this.#failures = new Failures(clock, config.auth.failureRatePerSecond, this.#others);
     const { checksTokens } = options.authenticator;
     this.#needsAddresses = checksTokens || this.#admission.countsAddresses;
+    this.#renderings = new Renderings(sse);
     this.#wanted = {
+      encoding: this.#renderings.readsEncoding,
       forwardedHeader: this.#addresses.behindProxies ? this.#addresses.header : undefined,
       cookie: config.auth.token.some((place) => place.in === 'cookie'),
       userAgent: checksTokens,
@@ -106,15 +126,17 @@ export class Server {
   }
 
   #seats(): number {
-    const { connections } = this.#options.config.limits;
+    const { limits, workers } = this.#options.config;
+    const { connections } = limits;
     const fitting = streamsThatFit() ?? connections;
-    if (fitting < connections) {
+    const processes = this.#others === ALONE || workers === 'auto' ? 1 : workers;
+    if (fitting * processes < connections) {
       this.#options.log.warn(
         { limit: connections, fitting },
         'limits.connections is above what the limit on open files allows; streams beyond that are refused (raise it: ulimit -n, LimitNOFILE)',
       );
     }
-    return Math.min(connections, fitting);
+    return fitting;
   }
 
   get #hasAutomaticChannels(): boolean {
@@ -131,27 +153,20 @@ export class Server {
    */
   async listen(): Promise<HostPort> {
     const { uws, config } = this.#options;
-    const { host, port } = config.http.listen;
-    const socket = await new Promise<false | object>((resolve) => {
-      // Exclusive: a second process on the port is an error, not a silent share of the connections.
-      listenExclusively(this.#app, host, port, resolve);
-    });
-    if (socket === false) {
-      throw new SidestreamError(
-        'LISTEN_FAILED',
-        `cannot listen on ${host}:${port} (http.listen): ${await listenProblem(host, port)}`,
-        { fields: { host, port } },
-      );
-    }
-    return { host, port: uws.us_socket_local_port(socket) };
+    const isShared = this.#others !== ALONE;
+    this.#listening = await listen(this.#app, uws, config.http.listen, { isShared });
+    return this.#listening.address;
   }
 
-  /** Refuses what is new, tells every stream to come back elsewhere, at its own time, and ends it. */
-  async drain(): Promise<void> {
+  /** Refuses what is new, answers polls, tells every stream to come back elsewhere, at its own time, and ends it. */
+  async drain({ closesPort = false, ...rate }: DrainChoices = {}): Promise<void> {
     const { config, clock, metrics } = this.#options;
     this.#draining = true;
     metrics.draining = true;
-    await drainConnections(this.#connections, { clock, retryMs: config.sse.retryMs, ...config.drain });
+    if (closesPort) this.#listening?.close();
+    for (const poll of this.#polls) poll.close('draining');
+    const { retryMs } = config.sse;
+    await drainConnections(this.#connections, { clock, retryMs, ...config.drain, ...rate });
   }
 
   /** Ends the streams that match, telling the reason; says how many. */
@@ -159,7 +174,7 @@ export class Server {
     reason: 'revoked' | 'disconnected',
     matches: (stream: { readonly id: string; readonly identity: Identity | undefined }) => boolean,
   ): number {
-    const matching = [...this.#connections].filter(({ id, client }) =>
+    const matching = [...this.#connections, ...this.#polls].filter(({ id, client }) =>
       matches({ id, identity: client.identity }),
     );
     for (const connection of matching) connection.close(reason);
@@ -168,7 +183,7 @@ export class Server {
 
   /** Closes the port and cuts off what is still open. */
   stop(): void {
-    for (const connection of this.#connections) connection.abort('draining');
+    for (const connection of [...this.#connections, ...this.#polls]) connection.abort('draining');
     this.#app.close();
   }
 
@@ -205,9 +220,12 @@ export class Server {
     if (!isStreamPath(ask.path, config.http.path)) return { refused: 'NOT_FOUND' };
     if (ask.method !== 'get') return { refused: 'METHOD_NOT_ALLOWED' };
     if (ask.hasBody) return { refused: 'BODY_NOT_ALLOWED' };
-    if (!acceptsEventStream(ask.accept)) return { refused: 'NOT_ACCEPTABLE' };
+    const offer = negotiate(ask.accept);
+    if (offer === undefined) return { refused: 'NOT_ACCEPTABLE' };
     const request = readStreamRequest(ask, config.http.path, config.limits.channelsPerConnection);
     if (typeof request === 'string') return { refused: request };
+    const poll = offer.transport === 'poll' ? readPollRequest(ask, config.limits.replay) : undefined;
+    if (typeof poll === 'string') return { refused: poll };
     if (request.channels.length === 0 && !this.#hasAutomaticChannels) return { refused: 'CHANNELS_MISSING' };
     if (this.#draining) return { refused: 'DRAINING' };
     if (!natsReady()) return { refused: 'NATS_NOT_READY' };
@@ -216,7 +234,7 @@ export class Server {
     const address = this.#address(res, ask);
     const limit = this.#admission.admit(address);
     if (limit !== undefined) return { refused: limit };
-    return { request, destinations: resolution.found, address };
+    return { request, offer, poll, destinations: resolution.found, address };
   }
 
   #permit(ask: Ask, arrival: Arrival): Outcome | Promise<Outcome> {
@@ -285,25 +303,60 @@ export class Server {
     }
     const limit = channelLimit(asked, destinations, hub, config.limits);
     if (limit !== undefined) return limit;
+    const full = this.#admission.fullChannel(asked);
+    if (full !== undefined) return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
     return this.#admission.hasRoomFor(identity?.subject) ? undefined : { refused: 'CONNECTION_LIMIT_USER' };
   }
 
   #open(
     res: HttpResponse,
     ask: Ask,
-    { request, address }: Arrival,
+    { request, offer, poll, address }: Arrival,
     { identity, destinations }: Permit,
   ): void {
     const { metrics, log } = this.#options;
-    const connection = new Connection(res, { address, identity }, this.#context);
-    this.#connections.add(connection);
+    const client = { address, identity };
+    this.#countChannels(client, destinations);
+    const common = { destinations, cursor: request.cursor, headers: this.#cors.headers(ask.origin) };
     metrics.connections += 1;
     metrics.connectionsOpened += 1;
-    const headers = this.#cors.headers(ask.origin);
-    openStream(connection, res, this.#context, { destinations, cursor: request.cursor, headers });
+    const id =
+      poll === undefined
+        ? this.#stream(res, client, this.#rendered(ask, offer, common))
+        : this.#poll(res, client, {
+            ...poll,
+            ...common,
+            chosen: this.#renderings.choose('sse', ask.acceptEncoding),
+          });
     if (!log.isLevelEnabled('debug')) return;
     const channels = destinations.map(({ channel }) => channel);
-    log.debug({ connection: connection.id, user: identity?.subject, channels, address }, 'stream opened');
+    log.debug({ connection: id, user: identity?.subject, channels, address }, 'stream opened');
+  }
+
+  #rendered(ask: Ask, { transport, mediaType }: Offer, options: Omit<StreamOptions, 'mediaType'>) {
+    const format = transport === 'ndjson' ? 'ndjson' : 'sse';
+    const { rendering, headers } = this.#renderings.choose(format, ask.acceptEncoding);
+    return { ...options, rendering, mediaType, headers: [...headers, ...options.headers] };
+  }
+
+  #stream(res: HttpResponse, client: Client, options: StreamOptions): string {
+    const connection = new Connection(res, client, this.#context, options.rendering);
+    this.#connections.add(connection);
+    openStream(connection, res, this.#context, options);
+    return connection.id;
+  }
+
+  #poll(res: HttpResponse, client: Client, options: PollOptions): string {
+    const poll = new Poll(res, client, this.#context, options);
+    this.#polls.add(poll);
+    poll.start();
+    return poll.id;
+  }
+
+  #countChannels(client: Client, destinations: readonly Destination[]): void {
+    if (this.#others === ALONE) return;
+    this.#destinations.set(client, destinations);
+    this.#admission.countChannels(destinations);
   }
 
   #address(res: HttpResponse, ask: Ask): string {
@@ -326,50 +379,16 @@ export class Server {
     writeAnswer(res, ask, { ...answer, headers: [...answer.headers, ...this.#cors.headers(ask.origin)] });
   }
 
-  #ended(connection: Connection, ending: Ending): void {
+  #ended(connection: Connection | Poll, ending: Ending): void {
     const { metrics, log } = this.#options;
-    this.#connections.delete(connection);
+    if (connection instanceof Poll) this.#polls.delete(connection);
+    else this.#connections.delete(connection);
+    this.#admission.releaseChannels(this.#destinations.get(connection.client) ?? []);
+    this.#destinations.delete(connection.client);
     this.#admission.release(connection.client.address);
     this.#admission.releaseUser(connection.client.identity?.subject);
     metrics.connections -= 1;
     metrics.closed(ending);
     log.debug({ connection: connection.id, reason: ending }, 'stream ended');
   }
-}
-
-function writeAnswer(res: HttpResponse, { method }: Ask, { status, headers, body, close }: Answer): void {
-  res.writeStatus(status);
-  for (const [name, value] of headers) res.writeHeader(name, value);
-  // RFC 9110 9.3.2: what followed the head of an answer to HEAD would be taken for the next answer.
-  // No arguments, not even `undefined`: given a length uWebSockets.js waits for that body, or ends the process.
-  if (status.startsWith('204') || method === 'head') res.endWithoutBody();
-  // With `close` uWebSockets.js writes `Connection: close` itself.
-  else res.end(body, close);
-}
-
-/** uWebSockets.js only says that it cannot; Node, asked for the same, says why. */
-async function listenProblem(host: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', (error) => resolve(error.message));
-    probe.listen({ host, port, exclusive: true }, () => {
-      probe.close(() => resolve('uWebSockets.js does not take this address'));
-    });
-  });
-}
-
-/** `LIBUS_LISTEN_EXCLUSIVE_PORT` of uSockets' libusockets.h. */
-const EXCLUSIVE_PORT = 1;
-
-type Listen = (host: string, port: number, options: number, done: (socket: false | object) => void) => void;
-
-/** The addon takes host and options together; its type declarations do not say so. */
-function listenExclusively(
-  app: TemplatedApp,
-  host: string,
-  port: number,
-  done: (socket: false | object) => void,
-): void {
-  const listen: Listen = app.listen.bind(app) as never;
-  listen(host, port, EXCLUSIVE_PORT, done);
 }

@@ -4,6 +4,7 @@ import type { Recovered } from '../hub/recovery.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { MAX_LOGS, type Position } from '../protocol/cursor.ts';
+import type { Rendering } from '../protocol/rendering.ts';
 import { encodeControl, retryLine } from '../protocol/sse.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
@@ -55,7 +56,10 @@ export interface StreamContext {
 export interface StreamOptions {
   readonly destinations: readonly Destination[];
   readonly cursor: readonly Position[] | undefined;
-  /** CORS headers of this request. */
+  /** Absent where the shared bytes go out as they are. */
+  readonly rendering?: Rendering | undefined;
+  readonly mediaType: string;
+  /** Besides those of every stream. */
   readonly headers: readonly (readonly [string, string])[];
 }
 
@@ -69,14 +73,14 @@ export function openStream(
   connection: Connection,
   res: HttpResponse,
   context: StreamContext,
-  { destinations, cursor, headers }: StreamOptions,
+  { destinations, cursor, mediaType, headers }: StreamOptions,
 ): void {
-  const { hub, metrics, retry, log } = context;
+  const { hub, retry, log } = context;
   res.onAborted(() => connection.onAborted());
-  for (const destination of destinations) connection.channels.push(hub.subscribe(connection, destination));
+  for (const destination of destinations) hub.subscribe(connection, destination);
   // Mostly the greeting can follow at once, and both are one write.
   let first = retryLine(retry.next());
-  writeHead(res, headers);
+  writeHead(res, mediaType, headers);
   connection.begin();
   const recovery = hub.recovery(connection, connection.channels, cursor);
   connection.recovery = recovery;
@@ -91,14 +95,15 @@ export function openStream(
       connection.close('overloaded');
     },
   );
-  if (first === '') return;
-  res.write(first);
-  metrics.sentBytes += first.length;
+  // As NDJSON a line of its own.
+  if (first !== '') connection.writeFirst(connection.rendering?.takesParts === false ? `${first}\n` : first);
   first = '';
 }
 
-function writeHead(res: HttpResponse, headers: StreamOptions['headers']): void {
+function writeHead(res: HttpResponse, mediaType: string, headers: StreamOptions['headers']): void {
   res.writeStatus('200 OK');
+  // No charset: some Go clients compare the type exactly.
+  res.writeHeader('Content-Type', mediaType);
   for (const [name, value] of STREAM_HEADERS) res.writeHeader(name, value);
   for (const [name, value] of headers) res.writeHeader(name, value);
   // Whoever is told to come back must come by a new connection, or a load balancer has no say in where to.
@@ -107,15 +112,19 @@ function writeHead(res: HttpResponse, headers: StreamOptions['headers']): void {
 
 /** What is left of the first bytes, `sidestream.open`, what must be said of channels that cannot be fed, and what is replayed. */
 function greeting(
-  { id, channels }: Connection,
+  { id, channels, rendering }: Connection,
   { hub, sse }: StreamContext,
   first: string,
-  { channels: opened, cursor, chunks }: Recovered,
+  { channels: opened, cursor, replay }: Recovered,
 ): readonly Uint8Array[] {
-  if (!sse.control) return [Buffer.from(`${first}\n`), ...chunks];
+  const parts = hub.replayParts(replay, {
+    takesParts: rendering?.takesParts ?? true,
+    sharesAll: rendering !== undefined,
+  });
+  if (!sse.control) return [Buffer.from(`${first}\n`), ...parts];
   const unavailable = channels.filter((channel) => channel.unavailable);
   const gaps = unavailable.map((channel) => hub.gapEvent(channel, 'unavailable'));
   const open = { connection: id, channels: opened };
   const told = encodeControl('sidestream.open', open, cursor === '' ? undefined : cursor);
-  return [Buffer.from(first + told + gaps.join('')), ...chunks];
+  return [Buffer.from(first + told + gaps.join('')), ...parts];
 }

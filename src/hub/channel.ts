@@ -1,12 +1,28 @@
-import { Timer, type TimerWheel } from '../clock.ts';
+import { type Clock, Timer, type TimerWheel } from '../clock.ts';
 import type { RouteMetrics } from '../metrics.ts';
-import type { Frame } from '../protocol/frame.ts';
+import type { Batch } from '../protocol/batch.ts';
+import type { Frame, Lane } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination } from '../routing/router.ts';
 import type { Backlog } from './backlog.ts';
 import type { History } from './history.ts';
+import type { View } from './log.ts';
+import type { Sealed } from './sealed.ts';
+import { createShaper, isShaped, type Shaper } from './shaper.ts';
 import type { ArchiveStart, Publication, Sink, Source, Upstream } from './source.ts';
-import type { Subscriber } from './subscriber.ts';
+import type { Passing } from './stage.ts';
+
+/** What the hub knows of a connection: somebody who takes batches. */
+export interface Subscriber {
+  /** What it is on. The hub's to write. */
+  readonly channels: Channel[];
+  /** The last turn of which it has been given everything. The hub's to write. */
+  turn: number;
+  /** Set where a frame's own `id:` is not the connection's cursor, or not every frame is for it. The hub's to write. */
+  view: View | undefined;
+  /** Takes the bytes of some turns, in order; writes them or queues references to them. Never throws. */
+  deliver(batch: Batch): void;
+}
 
 /** What a channel asks of the hub that holds it. */
 export interface ChannelOwner {
@@ -26,6 +42,8 @@ export interface ChannelOptions {
   readonly missed: Backlog | undefined;
   /** For who joins without a cursor. Absent also where they are sent nothing. */
   readonly joining: Backlog | undefined;
+  /** For what the route does to the pace. Absent only where a test has no use for it. */
+  readonly timing?: { readonly clock: Clock; readonly wheel: TimerWheel };
 }
 
 /** One channel with its subscribers, and what arrived for it in this turn. */
@@ -37,11 +55,21 @@ export class Channel implements Sink {
   readonly #missed: Backlog | undefined;
   readonly #joining: Backlog | undefined;
   readonly subscribers = new Set<Subscriber>();
+  /** Of its frames: what a reader that is behind may be spared. */
+  readonly lane: Lane | undefined;
   /**
-   * Frames of this turn, not flushed yet; absent where there are none. An empty array kept for the next turn would grow
+   * Frames of this turn, not sealed yet; absent where there are none. An empty array kept for the next turn would grow
    * old and, once old, keep that turn's frames from being collected young: in `spread` each message cost 1.4 µs more.
    */
   frames: Frame[] | undefined;
+  /** When the first of them came, in milliseconds. */
+  arrivedMs = 0;
+  /** What earlier turns brought and not all subscribers have been given yet, oldest first; absent where there is none. */
+  sealed: Sealed[] | undefined;
+  /** Some of that as one batch, for all who are to have just this. */
+  joined:
+    | { readonly from: Sealed | undefined; readonly to: Sealed | undefined; readonly batch: Batch }
+    | undefined;
   upstream: Upstream | undefined;
   /** Until the source has settled: who joins has nothing to be told yet. */
   opening = true;
@@ -50,8 +78,9 @@ export class Channel implements Sink {
   unavailable = false;
   readonly #owner: ChannelOwner;
   readonly #linger: Timer;
+  readonly #shaper: Shaper | undefined;
 
-  constructor({ owner, destination, metrics, source, history, missed, joining }: ChannelOptions) {
+  constructor({ owner, destination, metrics, source, history, missed, joining, timing }: ChannelOptions) {
     this.#owner = owner;
     this.destination = destination;
     this.metrics = metrics;
@@ -59,7 +88,12 @@ export class Channel implements Sink {
     this.history = history;
     this.#missed = missed;
     this.#joining = joining;
+    this.lane = laneOf(destination, metrics);
     this.#linger = new Timer({ onDue: () => this.#owner.vacated(this) });
+    if (timing === undefined || !isShaped(destination.route.config)) return;
+    const { clock, wheel } = timing;
+    const next = ({ publication, offset }: Passing) => owner.publish(this, publication, offset);
+    this.#shaper = createShaper(destination.route.config, { clock, wheel, metrics, next });
   }
 
   get name(): string {
@@ -77,11 +111,24 @@ export class Channel implements Sink {
     this.#joining?.close();
   }
 
+  /** The earliest position of what is held back; Infinity where nothing is that has one. No cursor may pass it. */
+  get heldAt(): number {
+    return this.#shaper?.heldAt ?? Infinity;
+  }
+
+  /** Publishes what is held back. */
+  release(): void {
+    this.#shaper?.release();
+  }
+
   publish(publication: Publication, offset?: number): void {
-    this.#owner.publish(this, publication, offset);
+    if (this.#shaper === undefined) this.#owner.publish(this, publication, offset);
+    else this.#shaper.publish(publication, offset);
   }
 
   gap(reason: GapReason): void {
+    // What came before the gap is told before it.
+    this.release();
     this.#owner.gap(this, reason);
   }
 
@@ -107,4 +154,9 @@ export class Channel implements Sink {
   stay(wheel: TimerWheel): void {
     wheel.cancel(this.#linger);
   }
+}
+
+function laneOf({ route, channel }: Destination, { skipped: counts }: RouteMetrics): Lane | undefined {
+  const { slow } = route.config;
+  return slow === 'close' ? undefined : { channel, policy: slow, counts };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { formatPosition } from '../protocol/cursor.ts';
-import type { Frame } from '../protocol/frame.ts';
+import type { Frame, Lane } from '../protocol/frame.ts';
 import { encodeControl, encodeEvent } from '../protocol/sse.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Entry } from './history.ts';
@@ -20,8 +20,8 @@ export class Encoder {
   }
 
   /** A publication at its position, as memory keeps it. Copies its data. */
-  entry(log: Log, publication: Publication, offset: number): Entry {
-    const { event, data, ttlMs, key } = publication;
+  entry(log: Log, publication: Publication, offset: number, lane?: Lane): Entry {
+    const { event, data, ttlMs, key, priority = 0 } = publication;
     const timeMs = publication.timeMs ?? this.#clock.wall();
     const id = idOf(log, offset);
     let bytes: Uint8Array;
@@ -37,9 +37,11 @@ export class Encoder {
       log,
       offset,
       isNotice: false,
+      priority,
+      lane,
+      key,
       timeMs,
       expiresMs,
-      key,
     };
   }
 
@@ -49,7 +51,18 @@ export class Encoder {
     const bytes = Buffer.from(encodeControl('sidestream.gap', { channel, reason }, id));
     const idLength = idLengthOf(id);
     this.#sequence += 1;
-    return { sequence: this.#sequence, bytes, idLength, log, offset: log.offset, isNotice: true };
+    const { offset } = log;
+    return {
+      sequence: this.#sequence,
+      bytes,
+      idLength,
+      log,
+      offset,
+      isNotice: true,
+      priority: 0,
+      lane: undefined,
+      key: undefined,
+    };
   }
 }
 

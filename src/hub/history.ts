@@ -11,8 +11,6 @@ export interface Entry extends Frame {
   readonly timeMs: number;
   /** From then on it is not worth replaying. Absent, not infinite, where nothing was said: a number would be an object more. */
   readonly expiresMs: number | undefined;
-  /** Key of a key-value route; a later entry of the same key replaces it for who joins. */
-  readonly key: string | undefined;
 }
 
 /** The memory of all channels' history together, as those who take from it see it. */

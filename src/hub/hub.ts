@@ -1,26 +1,36 @@
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
+import { recastParts } from '../protocol/batch.ts';
 import type { Position } from '../protocol/cursor.ts';
-import { type Batch, type Frame, isOneOf, makeBatch, mergeBatches, withoutId } from '../protocol/frame.ts';
+import { isOneOf, withoutId } from '../protocol/frame.ts';
 import { encodeControl } from '../protocol/sse.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination, Route } from '../routing/router.ts';
 import { Backlog } from './backlog.ts';
+import type { Subscriber } from './channel.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
+import { Delivery } from './delivery.ts';
 import { Encoder } from './encoder.ts';
 import { History, type Shelf } from './history.ts';
 import { Line } from './line.ts';
 import { type Log, LogSet, viewCursor } from './log.ts';
 import { Reader } from './reader.ts';
-import { Recovery } from './recovery.ts';
+import { Recovery, type Replay } from './recovery.ts';
 import { Replays } from './replays.ts';
 import { Retention } from './retention.ts';
 import type { Intake, Publication, Source } from './source.ts';
-import type { Subscriber } from './subscriber.ts';
-import { Views, withoutAhead } from './view.ts';
+import { lastBeforeHeld, withoutAhead } from './view.ts';
 
 /** Combinations of logs that are remembered. */
 const MAX_LOG_SETS = 1000;
+/** Replayed events from this size on wait for a slow reader as references to what all share. */
+const SHARED_BYTES = 1024;
+
+/** How a connection is to have what is replayed. */
+interface PartsWanted {
+  readonly takesParts: boolean;
+  readonly sharesAll: boolean;
+}
 
 export interface HubOptions {
   readonly clock: Clock;
@@ -42,8 +52,8 @@ export interface HubOptions {
  * Channels and who is on them. Knows no sockets and no NATS: subscribers take batches, sources feed channels.
  *
  * A publication is encoded once; it waits for the end of the turn, when each channel's frames are joined once and
- * handed to each of its subscribers. Under load a turn of the event loop takes in hundreds of messages, so writes
- * coalesce by themselves; when it is quiet a message leaves in the turn it came in.
+ * handed to each of its subscribers ({@link Delivery}). Under load a turn of the event loop takes in hundreds of messages,
+ * so writes coalesce by themselves; when it is quiet a message leaves in the turn it came in.
  */
 export class Hub implements ChannelOwner, Intake {
   readonly #options: HubOptions;
@@ -58,15 +68,14 @@ export class Hub implements ChannelOwner, Intake {
   readonly #channels = new Map<string, Channel>();
   /** Channels without subscribers, oldest first. */
   readonly #lingering = new Set<Channel>();
-  #dirty: Channel[] = [];
-  #arrivedMs: number[] = [];
-  #flushScheduled = false;
+  readonly #delivery: Delivery;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#retention = new Retention(options.historyBytes, options.clock);
     this.#encoder = new Encoder(options.clock);
     this.#line = new Line(options.clock);
+    this.#delivery = new Delivery({ clock: options.clock, metrics: options.metrics, logs: this.#logs });
   }
 
   get channelCount(): number {
@@ -119,14 +128,18 @@ export class Hub implements ChannelOwner, Intake {
       this.#lingering.delete(channel);
       channel.stay(this.#options.wheel);
     }
-    // What still waits from this turn was published before this subscriber came.
-    if (channel.frames !== undefined) this.flush();
+    // What still waits was published before this subscriber came.
+    this.#delivery.catchUp(subscriber);
+    if (!channel.subscribers.has(subscriber)) subscriber.channels.push(channel);
     channel.subscribers.add(subscriber);
     return channel;
   }
 
   unsubscribe(subscriber: Subscriber, channel: Channel): void {
-    if (!channel.subscribers.delete(subscriber) || channel.subscribers.size > 0) return;
+    if (!channel.subscribers.delete(subscriber)) return;
+    const { channels } = subscriber;
+    channels.splice(channels.indexOf(channel), 1);
+    if (channel.subscribers.size > 0) return;
     this.#lingering.add(channel);
     channel.linger(this.#options.wheel);
   }
@@ -141,23 +154,34 @@ export class Hub implements ChannelOwner, Intake {
     const logs = this.logsOf(channels.map(({ destination }) => destination));
     // From here on what reaches the subscriber is what it may be given.
     subscriber.view = logs.isSingle ? undefined : { logs, ahead: undefined };
-    const [line, replays] = [this.#line, this.#replays];
-    return new Recovery({ clock, metrics, maxReplay, line, replays, subscriber, channels, logs, cursor });
-  }
-
-  /** The cursor of this moment on these channels, after a flush; empty while none of their logs is known. */
-  cursor(subscriber: Subscriber, channels: readonly Channel[]): string {
-    const logs = subscriber.view?.logs ?? this.logsOf(channels.map(({ destination }) => destination));
-    return viewCursor({ logs, ahead: subscriber.view?.ahead });
+    const line = this.#line;
+    return new Recovery({ clock, metrics, maxReplay, line, subscriber, channels, logs, cursor });
   }
 
   /**
-   * After a flush, a number that changes when these channels' logs go on, with or without anything for them. Not for what this process
+   * What is replayed, in parts that are shared as far as they can be. `takesParts`: whether an event's `id:` may be a part of
+   * its own; `sharesAll`: whether it pays to have it so for every event.
+   */
+  replayParts({ frames, ids }: Replay, { takesParts, sharesAll }: PartsWanted): readonly Uint8Array[] {
+    if (ids === undefined) return this.#replays.parts(frames);
+    return recastParts(frames, ids, takesParts ? (sharesAll ? 0 : SHARED_BYTES) : Infinity);
+  }
+
+  /** The cursor of this moment, once the subscriber has caught up; empty while none of its logs is known. */
+  cursor({ view, channels }: Subscriber): string {
+    const logs = view?.logs ?? this.logsOf(channels.map(({ destination }) => destination));
+    return viewCursor({ logs, ahead: view?.ahead }, (log) => lastBeforeHeld(channels, log));
+  }
+
+  /**
+   * After {@link catchUp}, a number that changes when these channels' logs go on, with or without anything for them. Not for what this process
    * counts: there a channel's cursor stays good for as long as the channel brings nothing.
    */
   progress(channels: readonly Channel[]): number {
     let sum = 0;
-    for (const { source } of channels) if (source.archive !== undefined) sum += source.log.flushed;
+    for (const { source } of channels)
+      if (source.archive !== undefined)
+        sum += Math.min(source.log.flushed, lastBeforeHeld(channels, source.log));
     return sum;
   }
 
@@ -167,11 +191,9 @@ export class Hub implements ChannelOwner, Intake {
     if (at === undefined) log.offset += 1;
     const offset = at ?? log.offset;
     channel.metrics.publications += 1;
-    const entry = this.#encoder.entry(log, publication, offset);
+    const entry = this.#encoder.entry(log, publication, offset, channel.lane);
     history.append(entry);
-    if (subscribers.size === 0) return;
-    this.#append(channel, entry);
-    this.#arrivedMs.push(this.#options.clock.now());
+    if (subscribers.size > 0) this.#delivery.append(channel, entry);
   }
 
   keep(destination: Destination, publication: Publication, offset: number): void {
@@ -194,7 +216,7 @@ export class Hub implements ChannelOwner, Intake {
     // Who had the position already would not be told when it comes back.
     const latest = channel.frames?.at(-1);
     if (latest !== undefined && isOneOf(latest, frame)) channel.frames?.splice(-1, 1, withoutId(latest));
-    this.#append(channel, frame);
+    this.#delivery.append(channel, frame);
   }
 
   /** `sidestream.gap` for one connection, without an `id:`. */
@@ -209,6 +231,7 @@ export class Hub implements ChannelOwner, Intake {
 
   vacated(channel: Channel): void {
     if (channel.subscribers.size > 0) return;
+    channel.release();
     channel.stay(this.#options.wheel);
     this.#lingering.delete(channel);
     this.#channels.delete(channel.name);
@@ -221,10 +244,14 @@ export class Hub implements ChannelOwner, Intake {
     history.retire();
   }
 
-  /** Hands over what arrived since the last flush. Runs by itself at the end of a turn that brought something. */
+  /** Gives everybody what was published until now. Runs by itself at the end of a turn that brought something, a slice at a time. */
   flush(): void {
-    if (this.#dirty.length > 0) this.#hand();
-    for (const log of this.#logs) log.flushed = log.offset;
+    this.#delivery.flush();
+  }
+
+  /** Gives one subscriber what was published until now. */
+  catchUp(subscriber: Subscriber): void {
+    this.#delivery.catchUp(subscriber);
   }
 
   /** Lets go of history that is too old; to be called about once a second. */
@@ -258,6 +285,7 @@ export class Hub implements ChannelOwner, Intake {
     const routeMetrics = metrics.route(destination.route.name);
     const channel = new Channel({
       owner: this,
+      timing: this.#options,
       destination,
       metrics: routeMetrics,
       source,
@@ -302,6 +330,7 @@ export class Hub implements ChannelOwner, Intake {
   }
 
   #beginsAnew(log: Log): void {
+    for (const channel of this.#channels.values()) if (channel.source.log === log) channel.release();
     this.flush();
     // Whoever was further in the old log is not in the new one.
     for (const { source, subscribers } of this.#channels.values())
@@ -316,81 +345,4 @@ export class Hub implements ChannelOwner, Intake {
     source.log.offset += 1;
     history.breaks(source.log.offset, reason, this.#options.clock.wall());
   }
-
-  #append(channel: Channel, frame: Frame): void {
-    if (channel.frames === undefined) {
-      channel.frames = [frame];
-      this.#dirty.push(channel);
-    } else channel.frames.push(frame);
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    setImmediate(this.#endOfTurn);
-  }
-
-  readonly #endOfTurn = () => {
-    this.#flushScheduled = false;
-    this.flush();
-  };
-
-  #hand(): void {
-    const dirty = this.#dirty;
-    const arrivedMs = this.#arrivedMs;
-    this.#dirty = [];
-    this.#arrivedMs = [];
-    const [only] = dirty;
-    if (dirty.length === 1 && only !== undefined) this.#fanOut(only);
-    else this.#fanOutMerged(dirty);
-    const flushedMs = this.#options.clock.now();
-    for (const atMs of arrivedMs) this.#options.metrics.publishToFlush.observe(flushedMs - atMs);
-  }
-
-  #take(channel: Channel): Batch {
-    const batch = makeBatch(channel.frames ?? []);
-    channel.frames = undefined;
-    const deliveries = batch.frames.length * channel.subscribers.size;
-    channel.metrics.deliveries += deliveries;
-    return batch;
-  }
-
-  // One channel, many connections: nothing is allocated per connection here.
-  #fanOut(channel: Channel): void {
-    const batch = this.#take(channel);
-    const views = new Views();
-    for (const subscriber of channel.subscribers) {
-      if (subscriber.view === undefined) subscriber.deliver(batch);
-      else views.deliver(subscriber, batch);
-    }
-  }
-
-  // A connection on several of this turn's channels gets them as one batch, in order of arrival.
-  #fanOutMerged(dirty: readonly Channel[]): void {
-    const turn = new Map<Subscriber, Batch | Batch[]>();
-    for (const channel of dirty) {
-      const batch = this.#take(channel);
-      for (const subscriber of channel.subscribers) {
-        const others = turn.get(subscriber);
-        if (others === undefined) turn.set(subscriber, batch);
-        else if (Array.isArray(others)) others.push(batch);
-        else turn.set(subscriber, [others, batch]);
-      }
-    }
-    const views = new Views();
-    let latest: { from: readonly Batch[]; merged: Batch } | undefined;
-    for (const [subscriber, batches] of turn) {
-      let batch: Batch;
-      if (Array.isArray(batches)) {
-        // Connections that stand side by side are mostly on the same channels: join for the first, share with the rest.
-        if (latest === undefined || !sameBatches(latest.from, batches)) {
-          latest = { from: batches, merged: mergeBatches(batches) };
-        }
-        batch = latest.merged;
-      } else batch = batches;
-      if (subscriber.view === undefined) subscriber.deliver(batch);
-      else views.deliver(subscriber, batch);
-    }
-  }
-}
-
-function sameBatches(a: readonly Batch[], b: readonly Batch[]): boolean {
-  return a.length === b.length && a.every((batch, index) => batch === b[index]);
 }

@@ -10,7 +10,7 @@ export class Log implements LogName, Chronicle {
   epoch: string | undefined;
   /** The newest position that was passed on; everything up to it was given to whom it concerns. */
   offset = 0;
-  /** As of the last flush: what connections have been handed. */
+  /** As of the end of the last turn: what connections have been given, or are about to be. */
   flushed = 0;
   /** What memory keeps, by channel. */
   readonly histories = new Map<string, History>();
@@ -64,7 +64,7 @@ export interface View {
   ahead: ReadonlyMap<Log, number> | undefined;
 }
 
-/** The cursor of what was flushed last; empty while no log is known. */
-export function viewCursor({ logs: { logs }, ahead }: View): string {
-  return formatCursor(logs, (log) => Math.max(log.flushed, ahead?.get(log) ?? 0));
+/** The cursor of what was flushed last, up to what `limit` says of a log; empty while no log is known. */
+export function viewCursor({ logs: { logs }, ahead }: View, limit: (log: Log) => number): string {
+  return formatCursor(logs, (log) => Math.min(Math.max(log.flushed, ahead?.get(log) ?? 0), limit(log)));
 }

@@ -1,17 +1,15 @@
 import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
 import { formatCursor, type Position } from '../protocol/cursor.ts';
-import { type Frame, oneIdEach, recastChunks } from '../protocol/frame.ts';
+import { type Frame, oneIdEach, withoutId } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Backlog } from './backlog.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, Subscriber } from './channel.ts';
 import { type Entry, hasEnded } from './history.ts';
 import type { Line } from './line.ts';
 import type { Log, LogSet, View } from './log.ts';
-import type { Replays } from './replays.ts';
 import type { ArchiveStart } from './source.ts';
-import type { Subscriber } from './subscriber.ts';
-import { cursorsOf } from './view.ts';
+import { cursorsOf, lastBeforeHeld } from './view.ts';
 
 /** What a connection is told of a channel as it joins. */
 export type Verdict = 'live' | 'recovered' | 'gap' | 'reset';
@@ -31,13 +29,19 @@ export interface Recovered {
   /** Where the replay begins: who loses the connection on the way resumes from what it got. */
   readonly cursor: string;
   /** What is replayed. */
-  readonly chunks: readonly Uint8Array[];
+  readonly replay: Replay;
+}
+
+/** Events that one connection is given of what was published before. */
+export interface Replay {
+  readonly frames: readonly Frame[];
+  /** The `id:` that each of them has for this connection, empty for none; absent where it is their own. */
+  readonly ids: readonly string[] | undefined;
 }
 
 export interface RecoveryOptions {
   readonly clock: Clock;
   readonly line: Line;
-  readonly replays: Replays;
   readonly metrics: Metrics;
   /** Most events that one channel gives. */
   readonly maxReplay: number;
@@ -47,6 +51,8 @@ export interface RecoveryOptions {
   readonly cursor: readonly Position[] | undefined;
 }
 
+/** With so many channels what is said of them is a few KiB at most, and may go out beside the response's head. */
+const FEW_CHANNELS = 16;
 /** Times that the log is read for one connection; memory that moves on faster than that is not caught up with. */
 const MAX_ROUNDS = 4;
 
@@ -100,7 +106,7 @@ export class Recovery {
         () => this.#queue(ready, failed),
         (error: unknown) => this.#fail(failed, error),
       );
-    } else if (!this.#hasQueued && this.#replaysAnything()) this.#queue(ready, failed);
+    } else if (!this.#hasQueued && this.#hasMuchToSay()) this.#queue(ready, failed);
     else {
       ready();
       this.#leave();
@@ -127,8 +133,9 @@ export class Recovery {
   }
 
   /** Whether there is anything but what is live; then it is not done in the turn of the request. */
-  #replaysAnything(): boolean {
+  #hasMuchToSay(): boolean {
     const { channels, cursor, clock } = this.#options;
+    if (channels.length > FEW_CHANNELS) return true;
     const nowMs = clock.wall();
     return channels.some((channel) => {
       const { history, source } = channel;
@@ -250,22 +257,31 @@ export class Recovery {
 
   /** Puts what is replayed of all channels in order, with the cursors that a client may come back with on the way. */
   #arrange(frames: Frame[], ahead: Map<Log, number>): Omit<Recovered, 'channels'> {
-    const { logs, subscriber, replays } = this.#options;
+    const { logs, subscriber } = this.#options;
     const view: View = { logs, ahead: ahead.size === 0 ? undefined : ahead };
     subscriber.view = logs.isSingle && view.ahead === undefined ? undefined : view;
     const order = (frame: Frame) => logs.logs.indexOf(frame.log as Log);
     frames.sort((a, b) => order(a) - order(b) || a.offset - b.offset);
     // What lies between the position that was brought and the first frame is for other channels, or its loss is told in
-    // the very event that brings the cursor.
+    // the very event that brings the cursor. What is held back is still to come.
+    const held = new Map(logs.logs.map((log) => [log, lastBeforeHeld(this.#options.channels, log)]));
     const before = (log: Log): number => {
       const first = frames.find((frame) => frame.log === log);
-      return ahead.get(log) ?? (first === undefined ? log.offset : first.offset - 1);
+      const offset = ahead.get(log) ?? (first === undefined ? log.offset : first.offset - 1);
+      return Math.min(offset, held.get(log) ?? Infinity);
     };
     const starts = new Map(logs.logs.map((log) => [log, before(log)]));
     const start = (log: Log) => starts.get(log) ?? 0;
     const cursor = formatCursor(logs.logs, start);
-    if (logs.isSingle) return { cursor, chunks: replays.chunks(oneIdEach(frames)) };
-    return { cursor, chunks: recastChunks(frames, cursorsOf(frames, logs, start)) };
+    const isPast = (frame: Frame) => frame.offset > (held.get(frame.log as Log) ?? Infinity);
+    if (logs.isSingle) {
+      const own = oneIdEach(frames).map((frame) => (isPast(frame) ? withoutId(frame) : frame));
+      return { cursor, replay: { frames: own, ids: undefined } };
+    }
+    const ids = cursorsOf(frames, logs, start);
+    // Logs follow one another here: from the first event on that is past what is held back, so is every cursor.
+    const past = frames.findIndex(isPast);
+    return { cursor, replay: { frames, ids: past < 0 ? ids : ids.map((id, i) => (i < past ? id : '')) } };
   }
 }
 
@@ -276,7 +292,10 @@ function collect(channel: Channel, start: ArchiveStart, nowMs: number): Entry[] 
   // Memory may reach back further than what was read again of the newest.
   const page = afterOffset >= history.evictedThrough ? undefined : channel.backlogOf(start)?.page;
   const older = page?.entries.filter(({ offset }) => offset > afterOffset) ?? [];
-  const all = [...older, ...history.after(Math.max(afterOffset, page?.through ?? -1))];
+  const kept = [...older, ...history.after(Math.max(afterOffset, page?.through ?? -1))];
+  // What is held back will be published, and reaches whoever is there by then.
+  const { heldAt } = channel;
+  const all = heldAt === Infinity ? kept : kept.filter(({ offset }) => offset < heldAt);
   // A value that has ended does not bring the one before it back.
   if (start.kind === 'values') return newestOfEach(all).filter(isWorth(nowMs));
   const entries = all.filter(isWorth(nowMs));

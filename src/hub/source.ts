@@ -1,3 +1,4 @@
+import type { Priority } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination } from '../routing/router.ts';
 import type { Log } from './log.ts';
@@ -12,8 +13,12 @@ export interface Publication {
   readonly timeMs?: number;
   /** How long after that it is worth replaying, in milliseconds. */
   readonly ttlMs?: number;
-  /** What it is the value of, where later ones of the same key replace it for whoever joins: a key-value route's key. */
+  /** Of what waits for a reader that is behind, the highest goes first; absent means 0, normal. */
+  readonly priority?: Priority;
+  /** What it is the value of, where later ones of the same key replace it: a key-value route's key, or what `latestBy` says. */
   readonly key?: string;
+  /** By which its publisher makes it known again where it was sent twice, as the payload says. Nothing to the hub. */
+  readonly id?: string;
 }
 
 /** Where a source puts what it has for one channel. No call throws. */

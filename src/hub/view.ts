@@ -1,10 +1,9 @@
+import { type Batch, makeBatch } from '../protocol/batch.ts';
 import { formatCursor } from '../protocol/cursor.ts';
-import { type Batch, type Frame, isOneOf, makeBatch, withOtherId } from '../protocol/frame.ts';
+import { type Frame, isOneOf, withOtherId } from '../protocol/frame.ts';
+import type { Channel, Subscriber } from './channel.ts';
 import type { Log, LogSet, View } from './log.ts';
-import type { Subscriber } from './subscriber.ts';
-
-/** Positions before a run of frames: where each log stood. */
-export type Positions = (log: Log) => number;
+import type { Positions } from './sealed.ts';
 
 /**
  * The cursor over several logs as of each of the frames; empty for all but the last of those at one position, so that who has
@@ -36,40 +35,56 @@ export function withoutAhead(view: View | undefined, log: Log): View | undefined
   return logs.isSingle ? undefined : { logs, ahead: undefined };
 }
 
-/** One turn's batches as those see them who read several logs. Made for the first, shared with the rest. */
+/** Batches as those see them who read several logs. Made for the first, shared with the rest. */
 export class Views {
   readonly #made = new Map<LogSet, { from: Batch; made: Batch | undefined }>();
 
-  deliver(subscriber: Subscriber, batch: Batch): void {
+  /** What of a batch a subscriber is to be given. `before`: where the logs were before any of the batch, all that came until then having been delivered. */
+  seen(subscriber: Subscriber, batch: Batch, before: Positions): Batch | undefined {
     const { view } = subscriber;
-    if (view === undefined) return;
-    const seen = view.ahead === undefined ? this.#shared(view.logs, batch) : through(view, batch);
-    if (seen !== undefined) subscriber.deliver(seen);
-    if (view.ahead === undefined || !hasCaughtUp(view)) return;
-    subscriber.view = view.logs.isSingle ? undefined : { logs: view.logs, ahead: undefined };
+    if (view === undefined) return batch;
+    const seen =
+      view.ahead === undefined ? this.#shared(view.logs, batch, before) : through(view, batch, before);
+    if (view.ahead !== undefined && hasCaughtUp(view, subscriber)) {
+      subscriber.view = view.logs.isSingle ? undefined : { logs: view.logs, ahead: undefined };
+    }
+    return seen;
   }
 
-  #shared(logs: LogSet, batch: Batch): Batch | undefined {
+  /** Forgets what was made. */
+  clear(): void {
+    if (this.#made.size > 0) this.#made.clear();
+  }
+
+  #shared(logs: LogSet, batch: Batch, before: Positions): Batch | undefined {
     const latest = this.#made.get(logs);
     if (latest?.from === batch) return latest.made;
-    const made = through({ logs, ahead: undefined }, batch);
+    const made = through({ logs, ahead: undefined }, batch, before);
     this.#made.set(logs, { from: batch, made });
     return made;
   }
 }
 
-/** What of a batch is for who has such a view of the logs; before it is flushed. */
-function through(view: View, batch: Batch): Batch | undefined {
+/** What of a batch is for who has such a view of the logs. */
+function through(view: View, batch: Batch, before: Positions): Batch | undefined {
   const { logs, ahead } = view;
-  if (ahead === undefined) return makeBatch(recast(batch.frames, logs, (log) => log.flushed));
+  if (ahead === undefined) return makeBatch(recast(batch.frames, logs, before));
   const isNew = ({ isNotice, offset, log }: Frame) => isNotice || offset > (ahead.get(log as Log) ?? -1);
   const frames = batch.frames.filter(isNew);
   if (frames.length === 0) return undefined;
-  return makeBatch(recast(frames, logs, (log) => Math.max(log.flushed, ahead.get(log) ?? 0)));
+  return makeBatch(recast(frames, logs, (log) => Math.max(before(log), ahead.get(log) ?? 0)));
 }
 
-/** Whether each log has reached what the client brought. */
-function hasCaughtUp({ ahead }: View): boolean {
-  for (const [log, offset] of ahead ?? []) if (log.offset < offset) return false;
+/** Whether each log has reached what the client brought, and the client has been given it. */
+function hasCaughtUp({ ahead }: View, { channels }: Subscriber): boolean {
+  for (const [log, offset] of ahead ?? [])
+    if (Math.min(log.flushed, lastBeforeHeld(channels, log)) < offset) return false;
   return true;
+}
+
+/** The newest position of a log before what is held back of these channels. */
+export function lastBeforeHeld(channels: readonly Channel[], log: Log): number {
+  let limit = Infinity;
+  for (const { source, heldAt } of channels) if (source.log === log) limit = Math.min(limit, heldAt - 1);
+  return limit;
 }

@@ -1,5 +1,6 @@
 import type { RouteConfig } from '../config/schema.ts';
 import { type EventTemplate, parseEventTemplate } from './event.ts';
+import { isKeyed, type PayloadReader, payloadReader } from './payload.ts';
 import { parseRouteTemplate, type RouteTemplate } from './template.ts';
 
 /** One entry under `channels:`, compiled. */
@@ -9,6 +10,10 @@ export interface Route {
   readonly config: RouteConfig;
   /** The event name where the message brings none of its own; absent means `message`. */
   readonly event: EventTemplate | undefined;
+  /** Absent where payloads are passed on unread. */
+  readonly payload: PayloadReader | undefined;
+  /** Whether its events replace one another, so that each needs a key. */
+  readonly isKeyed: boolean;
 }
 
 /** A channel name that a route serves. */
@@ -49,5 +54,5 @@ export class Router {
 function compile(name: string, config: RouteConfig): Route {
   const template = parseRouteTemplate(config.channel, config.subject);
   const event = config.event === undefined ? undefined : parseEventTemplate(config.event, template.params);
-  return { name, template, config, event };
+  return { name, template, config, event, payload: payloadReader(config), isKeyed: isKeyed(config) };
 }

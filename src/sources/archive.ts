@@ -193,7 +193,8 @@ export class StreamArchive implements Archive {
     const metrics = new RouteMetrics();
     const publications = selection.messages.flatMap(({ message, stamp }) => {
       try {
-        return [{ offset: stamp.offset, publication: toPublication(destination, message, metrics, stamp) }];
+        const publication = toPublication(destination, message, metrics, stamp);
+        return publication === undefined ? [] : [{ offset: stamp.offset, publication }];
       } catch {
         // What cannot be mapped could not be when it was live either, and was told then.
         selection.missing('error', stamp.offset);

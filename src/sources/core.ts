@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Destination } from '../routing/router.ts';
 import { Duplicates } from './duplicates.ts';
 import type { NatsListener } from './nats.ts';
-import { headerOf, type Message, toPublication } from './publication.ts';
+import { headerOf, ID_HEADER, type Message, toPublication, UNREDACTABLE } from './publication.ts';
 
 export interface CoreSourceOptions {
   /** Names what this process sees of its core routes: different at every start, of `EPOCH_LENGTH`. */
@@ -22,8 +22,6 @@ export interface CoreSourceOptions {
 
 /** A subject that NATS refuses is tried again after this long, doubled each time up to the second number. */
 const DENIED_RETRY_MS = [5_000, 60_000] as const;
-/** Header by which JetStream, and we on core routes, tell a message that was sent twice. DESIGN 2.5. */
-const ID_HEADER = 'Nats-Msg-Id';
 
 /** Feeds channels from core NATS: one subscription per subject, while somebody is interested. */
 export class CoreSource implements Source, NatsListener {
@@ -161,13 +159,23 @@ export class CoreSource implements Source, NatsListener {
       outlet.sink.gap('too-large');
       return;
     }
-    const id = headerOf(message, ID_HEADER);
-    if (id !== undefined && id !== '' && this.#duplicatesOf(outlet).has(message.subject, id)) {
-      outlet.metrics.dropped.duplicate += 1;
+    const id = headerOf(message, ID_HEADER) ?? '';
+    if (id !== '' && this.#isDuplicate(outlet, message, id)) return;
+    const timeMs = outlet.destination.route.config.envelope ? clock.wall() : 0;
+    const publication = toPublication(outlet.destination, message, outlet.metrics, { timeMs });
+    if (publication === undefined) {
+      this.#complain('unredactable', outlet, {}, UNREDACTABLE);
       return;
     }
-    const timeMs = outlet.destination.route.config.envelope ? clock.wall() : 0;
-    outlet.sink.publish(toPublication(outlet.destination, message, outlet.metrics, { timeMs }));
+    if (id === '' && publication.id !== undefined && this.#isDuplicate(outlet, message, publication.id))
+      return;
+    outlet.sink.publish(publication);
+  }
+
+  #isDuplicate(outlet: Outlet, { subject }: Message, id: string): boolean {
+    const isKnown = this.#duplicatesOf(outlet).has(subject, id);
+    if (isKnown) outlet.metrics.dropped.duplicate += 1;
+    return isKnown;
   }
 
   #duplicatesOf({ destination }: Outlet): Duplicates {

@@ -3,6 +3,8 @@ import type { Publication } from '../hub/source.ts';
 import type { RouteMetrics } from '../metrics.ts';
 import { isFieldValue } from '../protocol/sse.ts';
 import { RESERVED_EVENT_PREFIX } from '../routing/event.ts';
+import { isJson } from '../routing/json.ts';
+import type { Reading } from '../routing/payload.ts';
 import type { Destination } from '../routing/router.ts';
 import { type KeyOperation, keyOf, MARKER_HEADER, operationOf } from './kv.ts';
 
@@ -25,33 +27,55 @@ export interface Stamp {
 export const EVENT_HEADER = 'Sse-Event';
 /** Header that says how long the event is worth replaying: `500ms`, `15s`, `10m`, `1h`, `2d`, or whole seconds. DESIGN 2.5. */
 export const TTL_HEADER = 'Sse-Ttl';
+/** Header that says which event goes first where several wait for a slow reader. DESIGN 2.5. */
+export const PRIORITY_HEADER = 'Sse-Priority';
+/** Header by which JetStream, and we on core routes, tell a message that was sent twice. DESIGN 2.5. */
+export const ID_HEADER = 'Nats-Msg-Id';
+/** What is logged where {@link toPublication} gave nothing. */
+export const UNREDACTABLE = 'a payload that is not JSON cannot be redacted by pointers and was dropped';
+const PRIORITIES: ReadonlyMap<string, 0 | 1 | 2> = new Map([
+  ['normal', 0],
+  ['high', 1],
+  ['urgent', 2],
+]);
 /** Longest event name, in characters. */
 const MAX_EVENT_LENGTH = 256;
+/** Longest id that is taken from a payload, in characters: thousands of them are remembered. */
+const MAX_ID_LENGTH = 256;
 const TTL = /^(\d{1,9})(ms|s|m|h|d)?$/;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
  * Maps a message by its route. What is stored is mapped the same way wherever and whenever it is read, so that its frame
- * is the same in every process. Its data may be a view into the message's.
+ * is the same in every process. Its data may be a view into the message's. `undefined`, and counted, where nobody can tell what
+ * of the payload may be seen.
  */
 export function toPublication(
   destination: Destination,
   message: Message,
   metrics: RouteMetrics,
   stamp: Stamp,
-): Publication {
-  const headers = readHeaders(message, metrics);
-  const header = (name: string) => headers?.get(name);
-  const key = keyOf(destination, message.subject);
-  const operation = key === undefined ? undefined : operationOf(header);
-  const event = eventName({ destination, message, metrics, header, operation });
-  const ttlMs = headers === undefined ? undefined : ttl(header(TTL_HEADER), metrics);
+): Publication | undefined {
+  const mapping = read(destination, message, metrics, stamp);
+  if (mapping === undefined) {
+    metrics.dropped.unredactable += 1;
+    return undefined;
+  }
+  const { config, isKeyed } = destination.route;
+  const { hasHeaders } = mapping;
+  const event = eventName(mapping);
+  const id = config.map.id === undefined ? undefined : messageId(mapping);
+  const ttlMs = hasHeaders ? ttl(mapping) : undefined;
+  const priority = hasHeaders ? priorityOf(mapping) : config.priority;
+  const key = mapping.key ?? (isKeyed ? groupOf(mapping) : undefined);
   return {
     event,
-    data: payload({ destination, message, metrics, stamp, event, key, operation }),
+    data: payload(mapping, event, id),
     ...(stamp.offset !== undefined && { timeMs: stamp.timeMs }),
     ...(ttlMs !== undefined && { ttlMs }),
     ...(key !== undefined && { key }),
+    ...(priority !== 0 && { priority }),
+    ...(id !== undefined && { id }),
   };
 }
 
@@ -70,32 +94,47 @@ export function isMarker(message: Message): boolean {
   return message.data.length === 0 && (headerOf(message, MARKER_HEADER) ?? '') !== '';
 }
 
-type Header = (name: string) => string | undefined;
-
-interface Naming {
-  readonly destination: Destination;
-  readonly message: Message;
-  readonly metrics: RouteMetrics;
-  readonly header: Header;
-  readonly operation: KeyOperation | undefined;
-}
-
-interface Wrapping {
+/** One message, and what is known of it. */
+interface Mapping {
   readonly destination: Destination;
   readonly message: Message;
   readonly metrics: RouteMetrics;
   readonly stamp: Stamp;
-  readonly event: string | undefined;
+  readonly hasHeaders: boolean;
+  readonly header: (name: string) => string | undefined;
+  /** Of a key-value route. */
   readonly key: string | undefined;
   readonly operation: KeyOperation | undefined;
+  /** Absent where the route asks for nothing of the payload. */
+  readonly reading: Reading | undefined;
+}
+
+/** `undefined` where nobody can tell what of it may be seen. */
+function read(
+  destination: Destination,
+  message: Message,
+  metrics: RouteMetrics,
+  stamp: Stamp,
+): Mapping | undefined {
+  const headers = readHeaders(message, metrics);
+  const header = (name: string) => headers?.get(name);
+  const key = keyOf(destination, message.subject);
+  const operation = key === undefined ? undefined : operationOf(header);
+  // A deletion has nothing to read, whatever was left in its payload.
+  const reader = operation === 'delete' ? undefined : destination.route.payload;
+  const reading = reader?.read(textOf(message.data));
+  if (reader !== undefined && reading === undefined) return undefined;
+  const hasHeaders = headers !== undefined;
+  return { destination, message, metrics, stamp, hasHeaders, header, key, operation, reading };
 }
 
 // A page that reads values under an event of the route's must not be handed a deletion under it: that one is `delete`, always.
-function eventName({ destination, message, metrics, header, operation }: Naming): string | undefined {
+function eventName(mapping: Mapping): string | undefined {
+  const { destination, message, metrics, header, operation, reading } = mapping;
   if (operation === 'delete') return operation;
-  const own = header(EVENT_HEADER);
-  if (own !== undefined && own !== '') {
-    if (isEventName(own)) return own;
+  for (const own of [header(EVENT_HEADER), reading?.event]) {
+    if (own === undefined || own === '') continue;
+    if (own !== null && isEventName(own)) return own;
     metrics.fieldsDropped.event += 1;
   }
   const template = destination.route.event;
@@ -108,7 +147,8 @@ function eventName({ destination, message, metrics, header, operation }: Naming)
   return operation;
 }
 
-function ttl(text: string | undefined, metrics: RouteMetrics): number | undefined {
+function ttl({ metrics, header }: Mapping): number | undefined {
+  const text = header(TTL_HEADER);
   if (text === undefined || text === '') return undefined;
   const [, digits, unit = 's'] = TTL.exec(text) ?? [];
   if (digits !== undefined) return Number(digits) * (UNIT_MS[unit] ?? 1);
@@ -116,14 +156,40 @@ function ttl(text: string | undefined, metrics: RouteMetrics): number | undefine
   return undefined;
 }
 
-function payload(wrapping: Wrapping): Publication['data'] {
-  const { destination, message, metrics, operation } = wrapping;
+function priorityOf({ destination, metrics, header }: Mapping): 0 | 1 | 2 {
+  const own = header(PRIORITY_HEADER);
+  if (own === undefined || own === '') return destination.route.config.priority;
+  const priority = PRIORITIES.get(own);
+  if (priority !== undefined) return priority;
+  metrics.fieldsDropped.priority += 1;
+  return destination.route.config.priority;
+}
+
+function messageId({ metrics, header, reading }: Mapping): string | undefined {
+  const own = header(ID_HEADER);
+  if (own !== undefined && own !== '') return own;
+  const id = reading?.id;
+  if (id === undefined || id === '') return undefined;
+  if (id !== null && id.length <= MAX_ID_LENGTH) return id;
+  metrics.fieldsDropped.id += 1;
+  return undefined;
+}
+
+/** Which events this one replaces. */
+function groupOf({ message, metrics, reading }: Mapping): string {
+  if (reading?.key === null) metrics.fieldsDropped.key += 1;
+  // No subject begins so.
+  return typeof reading?.key === 'string' ? ` ${reading.key}` : message.subject;
+}
+
+function payload(mapping: Mapping, event: string | undefined, id: string | undefined): Publication['data'] {
+  const { destination, message, metrics, operation, reading } = mapping;
   const { binary, envelope } = destination.route.config;
-  if (envelope) return wrap(wrapping);
+  if (envelope) return wrap(mapping, event, id);
   if (operation === 'delete') return '';
   if (binary) return base64(message.data);
   countRepair(message.data, metrics);
-  return message.data;
+  return reading?.isRedacted ? reading.text : message.data;
 }
 
 // The NATS client parses the block only now, and throws at a CR or LF inside any value: the block is lost, the event is not.
@@ -142,40 +208,37 @@ function isEventName(name: string): boolean {
   return name.length <= MAX_EVENT_LENGTH && isFieldValue(name) && !name.startsWith(RESERVED_EVENT_PREFIX);
 }
 
-function wrap(wrapping: Wrapping): string {
-  const { destination, message, metrics, operation } = wrapping;
-  const head = JSON.stringify(headOf(wrapping));
-  const data = operation === 'delete' ? 'null' : envelopeData(destination, message.data, metrics);
+function wrap(mapping: Mapping, event: string | undefined, id: string | undefined): string {
+  const head = JSON.stringify(headOf(mapping, event, id));
+  const data = mapping.operation === 'delete' ? 'null' : envelopeData(mapping);
   return `${head.slice(0, -1)},"data":${data}}`;
 }
 
-function headOf({ destination, message, stamp, event, key }: Wrapping): Record<string, unknown> {
+function headOf(
+  { destination, message, stamp, key }: Mapping,
+  event: string | undefined,
+  id: string | undefined,
+) {
   const { channel } = destination;
   const time = new Date(stamp.timeMs).toISOString();
-  if (key !== undefined) return { channel, key, event, revision: stamp.offset, time };
-  return { channel, subject: message.subject, event: event ?? 'message', time };
+  if (key !== undefined) return { channel, key, event, id, revision: stamp.offset, time };
+  return { channel, subject: message.subject, event: event ?? 'message', id, time };
 }
 
-function envelopeData(destination: Destination, data: Uint8Array, metrics: RouteMetrics): string {
+function envelopeData({ destination, message: { data }, metrics, reading }: Mapping): string {
   if (destination.route.config.binary) return JSON.stringify(base64(data));
   countRepair(data, metrics);
-  const text = view(data).toString('utf8');
+  const text = reading?.text ?? textOf(data);
   // The text goes in as it came, not parsed and written anew: numbers beyond 2^53 keep their digits.
-  return isJson(text) ? text : JSON.stringify(text);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    // SyntaxError: not JSON, so it is sent as a string.
-    return false;
-  }
+  return (reading?.isJson ?? isJson(text)) ? text : JSON.stringify(text);
 }
 
 function countRepair(data: Uint8Array, metrics: RouteMetrics): void {
   if (!isUtf8(data)) metrics.invalidUtf8 += 1;
+}
+
+function textOf(data: Uint8Array): string {
+  return view(data).toString('utf8');
 }
 
 function base64(data: Uint8Array): string {

@@ -11,7 +11,7 @@ import { type Delivery, nanosToMs } from './delivery.ts';
 import type { Trouble } from './jetstream.ts';
 import { isOfBucket } from './kv.ts';
 import type { NatsListener } from './nats.ts';
-import { isMarker, toPublication } from './publication.ts';
+import { isMarker, toPublication, UNREDACTABLE } from './publication.ts';
 import { toFilter } from './stream-filter.ts';
 import { StreamFollower } from './stream-follower.ts';
 import type { StreamFollowing } from './stream-following.ts';
@@ -284,6 +284,11 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
       offset,
       timeMs: nanosToMs(timeNanos),
     });
+    if (publication === undefined) {
+      const route = destination.route.name;
+      this.#complain(`unredactable ${route}`, UNREDACTABLE, { route });
+      return;
+    }
     // What was there before this process was is of the past, for whoever is there already, too.
     if (outlet === undefined || isWarm) this.#options.intake.keep(destination, publication, offset);
     else outlet.sink.publish(publication, offset);

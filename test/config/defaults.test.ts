@@ -13,7 +13,13 @@ const DEFAULTS: Config = {
   },
   ops: { listen: { host: '127.0.0.1', port: 9090 }, readyNeedsNats: false },
   nats: { servers: ['nats://127.0.0.1:4222'], name: 'sidestream', auth: {}, pingIntervalMs: 15_000 },
-  sse: { retryMs: { min: 3000, max: 10_000 }, heartbeatMs: 15_000, maxAgeMs: 0, control: true },
+  sse: {
+    retryMs: { min: 3000, max: 10_000 },
+    heartbeatMs: 15_000,
+    maxAgeMs: 0,
+    control: true,
+    compression: [],
+  },
   limits: {
     connections: 10_000,
     connectionsPerIp: 0,
@@ -23,6 +29,7 @@ const DEFAULTS: Config = {
     channels: 100_000,
     connectRatePerSecond: 2000,
     pendingBytes: 262_144,
+    pendingTotalBytes: 268_435_456,
     stalledMs: 30_000,
     eventBytes: 1_048_576,
     replay: 1000,
@@ -59,8 +66,15 @@ const DEFAULTS: Config = {
       lingerMs: 60_000,
       replay: { kind: 'none' },
       history: { size: 100, ageMs: 60_000, bytes: 1_048_576 },
+      redact: [],
+      map: {},
+      throttleMs: 0,
+      slow: 'close',
+      latestBy: 'subject',
+      priority: 0,
     },
   },
+  workers: 1,
   log: { level: 'info', format: 'json' },
 };
 
@@ -105,7 +119,7 @@ nats:
   name: edge
   auth: { user: me, password: "hunter2" }
   pingInterval: 5s
-sse: { retry: 1s, heartbeat: 0s, maxAge: 1h, control: false }
+sse: { retry: 1s, heartbeat: 0s, maxAge: 1h, control: false, compression: gzip }
 limits:
   connections: 5
   connectionsPerIp: 4
@@ -115,6 +129,7 @@ limits:
   channels: 7
   connectRate: 30/m
   pending: 1KiB
+  pendingTotal: 1MiB
   stalled: 1m
   event: 64MiB
   replay: 50
@@ -134,13 +149,21 @@ channels:
     stream: LOGS
     access: public
     event: "{header.X-Level}"
-    binary: true
     envelope: true
     linger: 2d
     replay: 50
     history: { size: 9, age: 2m, bytes: 2KiB }
     warm: 1h
+    redact: [/user/*/email, { pattern: '\\d{4}', flags: i, with: "***" }]
+    map: { event: /type, id: /a~1b/0 }
+    throttle: 2s
+    rateLimit: { rate: 600/m, burst: 5, over: latest }
+    batch: { window: 250ms, as: array }
+    slow: drop
+    latestBy: /symbol
+    priority: urgent
     automatic: everyone
+workers: 3
 log: { level: debug, format: text }
 `);
 
@@ -160,7 +183,13 @@ log: { level: debug, format: text }
         auth: { user: 'me', password: 'hunter2' },
         pingIntervalMs: 5000,
       },
-      sse: { retryMs: { min: 1000, max: 1000 }, heartbeatMs: 0, maxAgeMs: 3_600_000, control: false },
+      sse: {
+        retryMs: { min: 1000, max: 1000 },
+        heartbeatMs: 0,
+        maxAgeMs: 3_600_000,
+        control: false,
+        compression: ['gzip'],
+      },
       limits: {
         connections: 5,
         connectionsPerIp: 4,
@@ -170,6 +199,7 @@ log: { level: debug, format: text }
         channels: 7,
         connectRatePerSecond: 0.5,
         pendingBytes: 1024,
+        pendingTotalBytes: 1_048_576,
         stalledMs: 60_000,
         eventBytes: 67_108_864,
         replay: 50,
@@ -202,14 +232,26 @@ log: { level: debug, format: text }
           source: { kind: 'stream', stream: 'LOGS', warmMs: 3_600_000 },
           access: [{ kind: 'public' }],
           event: '{header.X-Level}',
-          binary: true,
+          binary: false,
           envelope: true,
           lingerMs: 172_800_000,
           replay: { kind: 'last', count: 50 },
           history: { size: 9, ageMs: 120_000, bytes: 2048 },
+          redact: [
+            { kind: 'pointer', pointer: ['user', '*', 'email'], replacement: '[redacted]' },
+            { kind: 'pattern', pattern: '\\d{4}', flags: 'i', replacement: '***' },
+          ],
+          map: { event: ['type'], id: ['a/b', '0'] },
+          throttleMs: 2000,
+          rateLimit: { ratePerSecond: 10, burst: 5, over: 'latest' },
+          batch: { windowMs: 250, as: 'array' },
+          slow: 'drop',
+          latestBy: { pointer: ['symbol'] },
+          priority: 2,
           automatic: 'everyone',
         },
       },
+      workers: 3,
       log: { level: 'debug', format: 'text' },
     });
   });

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { exampleYaml } from '../../src/config/example.ts';
 import { jsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { formatPath, walk } from '../../src/config/outline.ts';
+import { formatPath, lookUp, type Path, walk } from '../../src/config/outline.ts';
 import { referenceMarkdown } from '../../src/config/reference.ts';
 import { FILE, keyAt, parse, problemsOf, ROUTE } from './marked.ts';
 
@@ -13,10 +13,13 @@ const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta
 
 const keys = [...walk()].map(({ path, key }) => ({ name: formatPath(path), path, key }));
 const values = keys.filter(({ key }) => key.doc.form !== 'section' && key.doc.form !== 'record');
-/** What the example shows with a value: no lists of sections, and of the forms of a route's `access` only one. */
-const shown = values.filter(
-  ({ path, key }) => key.each?.doc.form !== 'section' && !(path[2] === 'access' && path.length > 3),
-);
+/** Whether it stands in a section that may stand for a value. */
+const isOneForm = (path: Path) => {
+  const around = lookUp(path.slice(0, -1));
+  return (around?.each ?? around)?.doc.form === 'either' || (path[2] === 'access' && path.length > 3);
+};
+/** What the example shows with a value: no lists of sections, and of a value that has several forms only one. */
+const shown = values.filter(({ path, key }) => key.each?.doc.form !== 'section' && !isOneForm(path));
 
 describe('config.example.yaml', () => {
   it('is what the schema gives: `npm run docs` writes it', () => {
@@ -57,7 +60,7 @@ describe('config.example.yaml', () => {
   it.each(shown)('shows $name with its default or an example, below its description', ({ path, key }) => {
     const lines = exampleYaml().split('\n');
     const line = lines.findIndex((_, index) => pathAt(lines, index) === formatPath(path));
-    expect(lines[line]).toMatch(new RegExp(`^ +#?${String(path.at(-1))}: \\S`));
+    expect(lines[line]).toMatch(new RegExp(`^ *#?${String(path.at(-1))}: \\S`));
     const comment = lines.slice(0, line).join(' ').replaceAll(/ *# /g, ' ').trimEnd();
     const { description, fallback } = key.doc;
     const isDefaultToldBesides = fallback !== undefined && lines[line]?.includes('#');
@@ -73,7 +76,7 @@ describe('docs/configuration.md', () => {
 
   it.each(values)('has a row for $name under the heading of its section', ({ path, key }) => {
     const section = path.filter((step) => step !== '*').slice(0, -1);
-    const heading = `${'#'.repeat(section.length + 1)} ${section.join('.')}\n`;
+    const heading = `${'#'.repeat(Math.max(2, section.length + 1))} ${section.join('.') || 'Top level'}\n`;
     const [, page = ''] = referenceMarkdown().split(heading);
     const [table = ''] = page.split(/\n#+ /);
     const row = table.split('\n').find((line) => line.startsWith(`| \`${String(path.at(-1))}\` |`));
@@ -128,6 +131,13 @@ describe('the JSON Schema', () => {
         true,
       );
     }
+    for (const shaping of [
+      { throttle: '1s', rateLimit: '100/s', batch: '250ms', redact: '/a', latestBy: 'subject' },
+      { rateLimit: { rate: '1/m', burst: 3, over: 'latest' }, batch: { window: '1s', as: 'array' } },
+      { redact: ['/a/*/b', { pattern: 'x', flags: 'i' }], map: { event: '/a' }, latestBy: '/a~1b' },
+      { rateLimit: null, batch: null, redact: null, map: null, slow: 'latest', priority: 'high' },
+    ])
+      expect(accepts({ channels: { a: { ...route, ...shaping } } })).toBe(true);
     expect(accepts({ channels: { a: { channel: 'a', access: 'public', kv: 'b', key: 'a.*.{x}.>' } } })).toBe(
       true,
     );
@@ -162,6 +172,9 @@ describe('the JSON Schema', () => {
     ['another replay', { channels: { a: { ...route, replay: 'some' } } }],
     ['a replay of nothing', { channels: { a: { ...route, replay: 0 } } }],
     ['an unknown key in a history', { channels: { a: { ...route, history: { count: 1 } } } }],
+    ['a pointer without its slash', { channels: { a: { ...route, latestBy: 'symbol' } } }],
+    ['a batch without its window', { channels: { a: { ...route, batch: { as: 'array' } } } }],
+    ['a rate without its unit', { channels: { a: { ...route, rateLimit: 100 } } }],
     ['a bad name of a route', { channels: { A: route } }],
     ['a number without its unit', { channels, sse: { heartbeat: 15 } }],
     ['a wrong unit', { channels, limits: { pending: '1s' } }],

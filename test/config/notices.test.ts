@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import zlib from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { formatNotices, parseConfig, readConfig } from '../../src/config/load.ts';
 import { temporaryFolder } from '../support/folder.ts';
@@ -156,6 +157,18 @@ auth: { ${CALLOUT} }`),
       expect(noticesAtMarks(route(source).replace('▶false', 'true')), source).toEqual([]);
     }
     expect(noticesAtMarks(route('subject: a').replace('▶', ''))).toEqual([]);
+  });
+
+  it('where a content coding is listed that this Node does not have', () => {
+    const message = /^sse\.compression.*: cannot be had from this Node: zstd needs 22\.15 or newer/;
+    const found = (list: string) =>
+      noticesAtMarks(
+        `${ROUTE}sse: { compression: ${'zstdCompressSync' in zlib ? list.replace('▶', '') : list} }`,
+      );
+    const expected = 'zstdCompressSync' in zlib ? [] : [expect.stringMatching(message)];
+    expect(found('[gzip, ▶zstd]')).toEqual(expected);
+    expect(found('▶zstd')).toEqual(expected);
+    expect(found('[gzip]')).toEqual([]);
   });
 
   it('where pages of other origins cannot send the cookie that holds the token', () => {

@@ -13,6 +13,7 @@ const PARTS = ['guard', 'nats-server', 'backend', 'sidestream'];
 const CHANNELS = [
   'prices.ACME',
   'prices.GLOBEX',
+  'calm-prices',
   'chat-lobby',
   'task-7',
   'logs-web-1',
@@ -174,10 +175,28 @@ describe.skipIf(noChromium)('the demo page in Chromium', () => {
     for (const symbol of ['ACME', 'GLOBEX', 'INITECH', 'UMBRELLA']) {
       await page.locator('#prices tr', { hasText: new RegExp(`${symbol}[▲▼] \\d+\\.\\d\\d`) }).waitFor();
     }
+    await page.locator('#calm-events', { hasNotText: /^0$/ }).waitFor();
     await page.locator('#progress:not([value="0"])').waitFor();
     await page.locator('#logs', { hasText: /TypeError.*\n +at price/ }).waitFor();
     await page.locator('#chat', { hasText: 'Robin' }).waitFor();
     expect(await page.locator('#reconnects').textContent()).toBe('0');
+  });
+
+  test('shows what a throttled channel leaves out, beside all that is published', async () => {
+    const { page, output } = await openDemo();
+    await subscribed(page);
+    const [, servers = ''] = /nats --server (\S+)/.exec(output.stdout) ?? [];
+    const nats = await connect({ servers });
+    onTestFinished(() => nats.close());
+    for (let price = 1; price <= 500; price += 1) nats.publish('market.prices.ACME', `${price}.00`);
+    const shown = async (id: string) => Number(await page.locator(id).textContent());
+    await poll('the page to show all that was published', async () => (await shown('#price-events')) >= 500);
+    await page
+      .locator('#prices td:nth-child(3)', { hasText: /^\d+\.\d\d$/ })
+      .first()
+      .waitFor();
+    // Of ACME at most one every two seconds, of all that came in a moment.
+    expect(await shown('#calm-events')).toBeLessThan(250);
   });
 
   test('shows what is typed into the chat, as text and never as markup', async () => {

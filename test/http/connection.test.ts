@@ -21,7 +21,7 @@ describe('a stream begins', () => {
     const [open] = read().events;
     expect(open).toMatchObject({
       event: 'sidestream.open',
-      id: hub.cursor(connection, connection.channels),
+      id: hub.cursor(connection),
       retry: 6500,
     });
     expect(JSON.parse(open?.data ?? '')).toEqual({
@@ -81,7 +81,7 @@ describe('a reader that is behind', () => {
     const { connection, res, read } = openConnection();
     const chunks = ['1', '2', '3', '4'].map((data) => encodeEvent({ data }));
     res.answer(true, false, true, false);
-    connection.deliver({ frames: [], chunks });
+    connection.deliver({ frames: [], parts: chunks, ends: [] });
     expect(published(read())).toEqual(['1', '2']);
     expect(connection.waitingBytes).toBe(2 * encodeEvent({ data: '1' }).length);
     res.becomeWritable();
@@ -125,7 +125,7 @@ describe('a reader that is behind', () => {
     const { connection, res, send, read, endings } = openConnection();
     const chunks = Array.from({ length: 5 }, () => encodeEvent({ data: 'x'.repeat(PENDING_BYTES) }));
     res.answer(false);
-    connection.deliver({ frames: [], chunks });
+    connection.deliver({ frames: [], parts: chunks, ends: [] });
     send('a', 'y'.repeat(PENDING_BYTES / 2));
     expect(connection.isOpen).toBe(true);
     res.answer(true, false);

@@ -1,5 +1,8 @@
 import type { HttpResponse } from '../../src/http/uws.ts';
 
+/** What uWebSockets.js 20.51 gathers in one cork without losing any. */
+const CORK_BYTES = 16 * 1024;
+
 /**
  * uWebSockets.js's response as a connection uses it, with its traps made loud: it throws where it is touched after its
  * end, written to while the socket is full or outside a cork, given an empty chunk (which would end it), ended by a call
@@ -16,6 +19,8 @@ export class FakeResponse {
   /** Times that it was paused and resumed: what sets the time anew after which the socket would be given up. */
   rewinds = 0;
   #corks = 0;
+  /** Bytes in this cork, each chunk with its size and line breaks. */
+  #corked = 0;
   #isPaused = false;
   #answers: boolean[];
   #onWritable: (() => boolean) | undefined;
@@ -52,6 +57,9 @@ export class FakeResponse {
     if (this.isFull) throw new Error('written to while the socket is full');
     if (this.#corks === 0) throw new Error('written to outside a cork');
     if (chunk.length === 0) throw new Error('an empty chunk ends the response');
+    this.#corked += chunk.length + chunk.length.toString(16).length + 4;
+    if (this.#corked > CORK_BYTES)
+      throw new Error('more than a cork holds: it would be lost where the socket is full');
     this.chunks.push(Buffer.from(chunk));
     const taken = this.#answers.shift() ?? true;
     this.isFull = !taken;
@@ -60,6 +68,7 @@ export class FakeResponse {
 
   cork(callback: () => void): this {
     this.#touch('cork');
+    if (this.#corks === 0) this.#corked = 0;
     this.#corks += 1;
     callback();
     this.#corks -= 1;

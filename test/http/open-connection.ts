@@ -3,6 +3,7 @@ import type { Config } from '../../src/config/schema.ts';
 import { Connection } from '../../src/http/connection.ts';
 import { Retry } from '../../src/http/retry.ts';
 import { openStream } from '../../src/http/subscribe.ts';
+import { Waiting } from '../../src/http/waiting.ts';
 import { createLog } from '../../src/log.ts';
 import type { Ending } from '../../src/metrics.ts';
 import { type HubSetup, setUpHub } from '../hub/fakes.ts';
@@ -12,6 +13,7 @@ import { FakeResponse } from './fake-response.ts';
 export const HEARTBEAT_MS = 15_000;
 export const STALLED_MS = 30_000;
 export const PENDING_BYTES = 1000;
+export const PENDING_TOTAL_BYTES = 100_000;
 
 export const LIMITS: Config['limits'] = {
   connections: 10_000,
@@ -22,6 +24,7 @@ export const LIMITS: Config['limits'] = {
   channelsPerConnection: 16,
   connectRatePerSecond: 2000,
   pendingBytes: PENDING_BYTES,
+  pendingTotalBytes: PENDING_TOTAL_BYTES,
   stalledMs: STALLED_MS,
   eventBytes: 1024 * 1024,
   replay: 1000,
@@ -45,6 +48,7 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     heartbeatMs: HEARTBEAT_MS,
     maxAgeMs: 0,
     control: setup.control ?? true,
+    compression: [],
     ...sse,
   };
   const retry = new Retry({
@@ -60,6 +64,7 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     hub,
     metrics,
     retry,
+    waiting: new Waiting(LIMITS.pendingTotalBytes, metrics),
     log: createLog({ level: 'silent', format: 'json' }, { write: () => undefined }),
     sse: settings,
     limits: LIMITS,
@@ -71,6 +76,7 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     openStream(connection, res.asResponse, context, {
       destinations: channels.map(destination),
       cursor,
+      mediaType: 'text/event-stream',
       headers: [],
     }),
   );

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type Ask,
-  acceptsEventStream,
   copyRequest,
   isStreamPath,
+  readPollRequest,
   readStreamRequest,
   wantsStatus,
 } from '../../src/http/request.ts';
@@ -22,6 +22,7 @@ function ask(over: Partial<Ask> = {}): Ask {
     accept: '',
     lastEventId: '',
     forwarded: '',
+    acceptEncoding: '',
     authorization: '',
     cookie: '',
     userAgent: '',
@@ -148,39 +149,68 @@ describe('the path of a stream', () => {
   });
 });
 
-describe('an Accept header', () => {
+describe('a long poll', () => {
+  const readPoll = (query: string, maxLimit = 1000) => readPollRequest(ask({ query }), maxLimit);
+
+  it.each([
+    ['', 25_000],
+    ['wait=0', 0],
+    ['wait=0s', 0],
+    ['wait=250ms', 250],
+    ['wait=25s', 25_000],
+    ['wait=60s', 60_000],
+    ['wait=1m', 60_000],
+    ['wait=60000ms', 60_000],
+  ])('waits as long as it says: %j', (query, waitMs) => {
+    expect(readPoll(query)).toEqual({ waitMs, limit: 100 });
+  });
+
   it.each([
     '',
-    '*/*',
-    'text/event-stream',
-    'TEXT/Event-Stream',
-    'text/*',
-    'text/html, text/event-stream;q=0.1',
-    'application/json, */*;q=0.1',
-    'text/event-stream; charset=utf-8',
-    'text/event-stream;q=0.5, */*;q=0',
-  ])('takes a stream: %j', (accept) => {
-    expect(acceptsEventStream(accept)).toBe(true);
+    '25',
+    's',
+    '-1s',
+    '1.5s',
+    '61s',
+    '60001ms',
+    '2m',
+    '1h',
+    '1d',
+    ' 1s',
+    '1s ',
+    '99999999999ms',
+    '1sx',
+  ])('is refused where that is no duration, or too long: %j', (wait) => {
+    expect(readPoll(new URLSearchParams({ wait }).toString())).toBe('WAIT_MALFORMED');
   });
+
   it.each([
-    'application/json',
-    'text/html',
-    'text/event-stream;q=0',
-    'text/event-stream;q=0.000',
-    '*/*, text/event-stream;q=0',
-    'text/*;q=0, */*',
-    'text/event-stream;q=x',
-    ',',
-  ])('does not: %j', (accept) => {
-    expect(acceptsEventStream(accept)).toBe(false);
+    ['', 1000, 100],
+    ['', 20, 20],
+    ['limit=1', 1000, 1],
+    ['limit=1000', 1000, 1000],
+  ])('is given at most as many events as it says: %j where %i may be', (query, maxLimit, limit) => {
+    expect(readPoll(query, maxLimit)).toEqual({ waitMs: 25_000, limit });
   });
+
+  it.each(['', '0', '-1', '1.5', '01', '1001', '1e2', 'x', ' 1', '9999999999999'])(
+    'is refused where that is no number, or too many: %j',
+    (limit) => {
+      expect(readPoll(new URLSearchParams({ limit }).toString())).toBe('LIMIT_MALFORMED');
+    },
+  );
 });
 
 describe('a refusal is told by its status', () => {
   it.each([
     ['to who sends Authorization', { authorization: 'Bearer x' }],
     ['to who asks for it', { query: 'channels=a&errors=http' }],
-    ['to who does not accept a stream', { accept: 'application/json' }],
+    ['to who polls', { accept: 'application/json' }],
+    [
+      'to who would rather have a JSON object a line',
+      { accept: 'text/event-stream;q=0.9, application/x-ndjson' },
+    ],
+    ['to who accepts nothing that is here', { accept: 'text/html' }],
   ])('%s', (_, over) => {
     expect(wantsStatus(ask(over))).toBe(true);
   });
@@ -193,7 +223,7 @@ describe('a refusal is told by its status', () => {
   });
 });
 
-const NOTHING = { forwardedHeader: undefined, cookie: false, userAgent: false };
+const NOTHING = { forwardedHeader: undefined, cookie: false, userAgent: false, encoding: false };
 const BEHIND_PROXIES = { ...NOTHING, forwardedHeader: 'x-forwarded-for' };
 
 describe('a copy of a request', () => {
@@ -201,10 +231,15 @@ describe('a copy of a request', () => {
     const headers: [string, string][] = [
       ['cookie', 'session=secret'],
       ['user-agent', 'Firefox'],
+      ['accept-encoding', 'gzip'],
+      ['accept-encoding', 'br'],
     ];
-    expect(copyRequest(request(...headers), { ...NOTHING, cookie: true, userAgent: true })).toMatchObject({
+    expect(
+      copyRequest(request(...headers), { ...NOTHING, cookie: true, encoding: true, userAgent: true }),
+    ).toMatchObject({
       cookie: 'session=secret',
       userAgent: 'Firefox',
+      acceptEncoding: 'gzip,br',
     });
   });
 
@@ -241,6 +276,7 @@ describe('a copy of a request', () => {
       query: 'x=1',
       origin: 'https://a.example',
       accept: '*/*',
+      acceptEncoding: '',
       lastEventId: 'e.1',
       authorization: 'Bearer secret',
       cookie: '',
@@ -261,6 +297,14 @@ describe('a copy of a request', () => {
       ['x-forwarded-for', '203.0.113.7'],
     );
     expect(copyRequest(req, BEHIND_PROXIES).forwarded).toBe('127.0.0.1,203.0.113.7');
+  });
+
+  it('joins the lines of Accept, but for what every EventSource sends', () => {
+    const accept = (...values: string[]) =>
+      copyRequest(request(...values.map((value): [string, string] => ['accept', value])), NOTHING).accept;
+    expect(accept()).toBe('');
+    expect(accept('text/html', 'application/json')).toBe('text/html,application/json');
+    expect(accept('text/event-stream')).toBe('text/event-stream');
   });
 
   it.each<[string, [string, string][], boolean]>([

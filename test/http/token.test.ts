@@ -13,6 +13,7 @@ const ASK: Ask = {
   query: '',
   origin: '',
   accept: '',
+  acceptEncoding: '',
   lastEventId: '',
   authorization: '',
   cookie: '',

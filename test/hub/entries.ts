@@ -18,6 +18,8 @@ export function makeEntry(log: Log, { offset, timeMs = 0, ttlMs, key, bytes = 10
     log,
     offset,
     isNotice: false,
+    priority: 0,
+    lane: undefined,
     timeMs,
     expiresMs: ttlMs === undefined ? undefined : timeMs + ttlMs,
     key,

@@ -1,14 +1,13 @@
 import { TimerWheel } from '../../src/clock.ts';
 import type { RouteConfig } from '../../src/config/schema.ts';
-import type { Channel } from '../../src/hub/channel.ts';
+import type { Channel, Subscriber } from '../../src/hub/channel.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { Log, type View } from '../../src/hub/log.ts';
 import type { Opened } from '../../src/hub/recovery.ts';
 import type { Archive, Sink, Source, Upstream } from '../../src/hub/source.ts';
-import type { Subscriber } from '../../src/hub/subscriber.ts';
 import { Metrics } from '../../src/metrics.ts';
+import type { Batch } from '../../src/protocol/batch.ts';
 import { parseCursor } from '../../src/protocol/cursor.ts';
-import type { Batch } from '../../src/protocol/frame.ts';
 import { type Destination, Router } from '../../src/routing/router.ts';
 import { ManualClock } from '../support/clock.ts';
 import { EventStreamParser, type ReceivedEvent } from '../support/event-stream.ts';
@@ -57,6 +56,8 @@ export class FakeSource implements Source {
 
 /** Takes batches and reads them as a browser would. */
 export class FakeSubscriber implements Subscriber {
+  readonly channels: Channel[] = [];
+  turn = 0;
   view: View | undefined;
   readonly batches: Batch[] = [];
   readonly parser = new EventStreamParser();
@@ -65,7 +66,7 @@ export class FakeSubscriber implements Subscriber {
 
   deliver(batch: Batch): void {
     this.batches.push(batch);
-    for (const chunk of batch.chunks) this.parser.push(chunk);
+    for (const part of batch.parts) this.parser.push(part);
     this.onDeliver();
   }
 

@@ -14,7 +14,7 @@ describe('the hub', () => {
     expect(reader.data).toEqual([]);
     await turn();
     expect(reader.data).toEqual(['1', '2']);
-    expect(reader.batches.map(({ chunks }) => chunks.length)).toEqual([1]);
+    expect(reader.batches.map(({ parts }) => parts.length)).toEqual([1]);
   });
 
   it('hands over again in the next turn', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RouteConfig } from '../../src/config/schema.ts';
 import { openConnection, published } from '../http/open-connection.ts';
+import { FakeSubscriber } from './fakes.ts';
 import { setUpStreamHub } from './stream-hub.ts';
 
 const KEPT = { size: 10, ageMs: 60_000, bytes: 1_000_000 };
@@ -438,7 +439,7 @@ describe('a core route', () => {
     const [channel] = connection.channels;
     if (channel === undefined) throw new TypeError('one channel');
     const verdicts = [1, 2, 3, 4, 5].map((offset) => {
-      const subscriber = { view: undefined, deliver: () => undefined };
+      const subscriber = new FakeSubscriber();
       const recovery = hub.recovery(subscriber, [channel], [{ epoch: 'e', offset }]);
       const [opened] = recovery.conclude().channels;
       return `${opened?.resume} ${opened?.replayed}`;
@@ -451,9 +452,9 @@ describe('a core route', () => {
     const { connection, send, hub } = openConnection({ route: { history: KEPT } });
     for (const data of ['1', '2', '3']) send('a', data);
     const chunk = () => {
-      const subscriber = { view: undefined, deliver: () => undefined };
+      const subscriber = new FakeSubscriber();
       const recovery = hub.recovery(subscriber, connection.channels, [{ epoch: 'e', offset: 2 }]);
-      return recovery.conclude().chunks[0];
+      return hub.replayParts(recovery.conclude().replay, { takesParts: true, sharesAll: false })[0];
     };
     const first = chunk();
     hub.sweep();

@@ -25,7 +25,12 @@ export class FakeClient {
     const client = { address: '192.0.2.1', identity: undefined };
     this.connection = new Connection(this.res.asResponse, client, context);
     const positions = cursor === undefined ? undefined : parseCursor(cursor);
-    const options = { destinations: channels.map(destination), cursor: positions, headers: [] };
+    const options = {
+      destinations: channels.map(destination),
+      cursor: positions,
+      mediaType: 'text/event-stream',
+      headers: [],
+    };
     this.res.handle(() => openStream(this.connection, this.res.asResponse, context, options));
   }
 

@@ -4,8 +4,9 @@ import { TimerWheel } from '../../src/clock.ts';
 import { Encoder } from '../../src/hub/encoder.ts';
 import { Log, LogSet, type View, viewCursor } from '../../src/hub/log.ts';
 import { recast, Views, withoutAhead } from '../../src/hub/view.ts';
+import { type Batch, makeBatch, mergeBatches } from '../../src/protocol/batch.ts';
 import { parseCursor } from '../../src/protocol/cursor.ts';
-import { type Batch, type Frame, makeBatch, mergeBatches } from '../../src/protocol/frame.ts';
+import type { Frame } from '../../src/protocol/frame.ts';
 import { ManualClock } from '../support/clock.ts';
 import { EventStreamParser } from '../support/event-stream.ts';
 import { FakeSubscriber } from './fakes.ts';
@@ -60,14 +61,13 @@ describe('a frame for who reads several logs', () => {
     const { logs, frame, set } = setUp();
     const views = new Views();
     const batch = makeBatch([frame(logs[0], 1)]);
-    const got: Batch[] = [];
-    const subscribers = [1, 2].map(() => ({
-      view: { logs: set, ahead: undefined },
-      deliver: (seen: Batch) => void got.push(seen),
-    }));
-    for (const subscriber of subscribers) views.deliver(subscriber, batch);
-    expect(got).toHaveLength(2);
-    expect(got[0]).toBe(got[1]);
+    const [first, second] = [1, 2].map((): Batch | undefined => {
+      const subscriber = new FakeSubscriber();
+      subscriber.view = { logs: set, ahead: undefined };
+      return views.seen(subscriber, batch, () => 0);
+    });
+    expect(first?.frames).toHaveLength(1);
+    expect(first).toBe(second);
   });
 
   it('wherever the bytes are cut off, the cursor covers what arrived whole, but for a part of a message', () => {
@@ -103,14 +103,15 @@ describe('a frame for who reads several logs', () => {
 });
 
 describe('the cursor of a moment', () => {
-  it('is of what was handed over, or of what the client had already', () => {
+  it('is of what was handed over, or of what the client had already, but never past what is held back', () => {
     const { logs, set } = setUp();
     const [e, f] = logs;
     e.offset = 9;
     e.flushed = 5;
     f.flushed = 2;
-    expect(viewCursor({ logs: set, ahead: undefined })).toBe('e.5_f.2');
-    expect(viewCursor({ logs: set, ahead: new Map([[f, 4]]) })).toBe('e.5_f.4');
+    expect(viewCursor({ logs: set, ahead: undefined }, () => Infinity)).toBe('e.5_f.2');
+    expect(viewCursor({ logs: set, ahead: new Map([[f, 4]]) }, () => Infinity)).toBe('e.5_f.4');
+    expect(viewCursor({ logs: set, ahead: new Map([[f, 4]]) }, () => 3)).toBe('e.3_f.3');
   });
 });
 
@@ -296,9 +297,8 @@ describe('combinations of logs', () => {
   });
 });
 
-it('a subscriber without a view is given nothing by views', () => {
+it('a subscriber without a view is given what all are given', () => {
   const { logs, frame } = setUp();
-  const subscriber = new FakeSubscriber();
-  new Views().deliver(subscriber, makeBatch([frame(logs[0], 1)]));
-  expect(subscriber.batches).toEqual([]);
+  const batch = makeBatch([frame(logs[0], 1)]);
+  expect(new Views().seen(new FakeSubscriber(), batch, () => 0)).toBe(batch);
 });

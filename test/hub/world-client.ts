@@ -69,6 +69,7 @@ export class Client {
       openStream(connection, res.asResponse, replica.context, {
         destinations,
         cursor: positions,
+        mediaType: 'text/event-stream',
         headers: [],
       }),
     );

@@ -2,6 +2,7 @@ import { TimerWheel } from '../../src/clock.ts';
 import type { RouteConfig } from '../../src/config/schema.ts';
 import type { ConnectionContext } from '../../src/http/connection.ts';
 import { Retry } from '../../src/http/retry.ts';
+import { Waiting } from '../../src/http/waiting.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { Log } from '../../src/hub/log.ts';
 import type { Source } from '../../src/hub/source.ts';
@@ -224,9 +225,10 @@ export function contextOf(
     wheel,
     hub,
     metrics,
+    waiting: new Waiting(LIMITS.pendingTotalBytes, metrics),
     retry: new Retry({ clock, retryMs, reconnectRatePerSecond: 1000, connections: () => 1 }),
     log: createLog({ level: 'silent', format: 'json' }, { write: () => undefined }),
-    sse: { retryMs, heartbeatMs: 15_000, maxAgeMs: 0, control: true },
+    sse: { retryMs, heartbeatMs: 15_000, maxAgeMs: 0, control: true, compression: [] },
     limits: LIMITS,
     ended: () => undefined,
   };

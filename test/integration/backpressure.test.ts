@@ -26,7 +26,7 @@ test.each([
   const nats = await startNats({ config: 'max_payload: 2MB' });
   const bridge = await startBridge({
     nats,
-    config: { limits: { pending: '1GiB', stalled: '1h', event: '2MiB' } },
+    config: { limits: { pending: '256MiB', stalled: '1h', event: '2MiB' } },
   });
   const publisher = await startPublisher(nats);
   const stream = await bridge.stream('/events?channels=topic.a,topic.b');

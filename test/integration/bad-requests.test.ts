@@ -134,17 +134,15 @@ test.each([
   await bridge.stream('/events/topic.a');
 });
 
-test.each([
-  ['application/json'],
-  ['text/html,application/xhtml+xml'],
-  ['text/event-stream;q=0'],
-  ['*/*;q=0'],
-])('a client that accepts only %s is refused by status, not in-band', async (accept) => {
-  const bridge = await startBridge({ nats: await startNats() });
-  const client = await bridge.request('/events/topic.a', { headers: { Accept: accept } });
-  expect(client.status).toBe(406);
-  expect(await refusalCode(client)).toBe('NOT_ACCEPTABLE');
-});
+test.each([['application/xml'], ['text/html,application/xhtml+xml'], ['text/event-stream;q=0'], ['*/*;q=0']])(
+  'a client that accepts only %s is refused by status, not in-band',
+  async (accept) => {
+    const bridge = await startBridge({ nats: await startNats() });
+    const client = await bridge.request('/events/topic.a', { headers: { Accept: accept } });
+    expect(client.status).toBe(406);
+    expect(await refusalCode(client)).toBe('NOT_ACCEPTABLE');
+  },
+);
 
 test.each([[undefined], ['*/*'], ['text/*'], ['text/html, text/event-stream;q=0.1'], ['TEXT/EVENT-STREAM']])(
   'a client that accepts %s gets a stream',

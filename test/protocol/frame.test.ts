@@ -1,18 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type Batch, makeBatch, mergeBatches, recastParts, withoutIds } from '../../src/protocol/batch.ts';
 import {
-  type Batch,
+  bareBytes,
   type Frame,
   isOneOf,
-  makeBatch,
-  mergeBatches,
   oneIdEach,
-  recastChunks,
   withOtherId,
   withoutId,
 } from '../../src/protocol/frame.ts';
 
 const KIB = 1024;
+const PLAIN = { priority: 0, lane: undefined, key: undefined } as const;
 
 /** Frames of a few bytes and of many, each filled with its own number so that a swap shows. */
 const sizes = fc.array(
@@ -27,11 +26,11 @@ function framesOf(sizes: readonly number[]): Frame[] {
   const log = { epoch: 'e' };
   return sizes.map((size, index) => {
     const bytes = Buffer.alloc(size, index + 1);
-    return { sequence: index + 1, bytes, idLength: 0, log, offset: index + 1, isNotice: false };
+    return { sequence: index + 1, bytes, idLength: 0, log, offset: index + 1, isNotice: false, ...PLAIN };
   });
 }
 
-const written = (batch: Batch) => Buffer.concat(batch.chunks);
+const written = (batch: Batch) => Buffer.concat(batch.parts);
 const bytesOf = (frames: readonly Frame[]) => Buffer.concat(frames.map(({ bytes }) => bytes));
 
 describe('a batch', () => {
@@ -48,31 +47,35 @@ describe('a batch', () => {
 
   it('joins small frames into one write and copies none that stands alone', () => {
     const small = framesOf([10, 20, 30]);
-    expect(makeBatch(small).chunks).toHaveLength(1);
+    expect(makeBatch(small).parts).toHaveLength(1);
     const [large] = framesOf([200 * KIB]);
-    const { chunks } = makeBatch(large === undefined ? [] : [large]);
-    expect(chunks).toHaveLength(4);
-    for (const chunk of chunks) expect(chunk.buffer).toBe(large?.bytes.buffer);
+    const { parts } = makeBatch(large === undefined ? [] : [large]);
+    expect(parts).toEqual([large?.bytes]);
+    expect(parts[0]).toBe(large?.bytes);
   });
 
-  it('makes no chunk over 64 KiB, however large a frame is', () => {
+  it('joins up to 64 KiB, in whole frames, and says for each part which those are', () => {
     fc.assert(
       fc.property(sizes, (sizes) => {
         const frames = framesOf(sizes);
-        for (const chunk of makeBatch(frames).chunks) {
-          expect(chunk.length).toBeLessThanOrEqual(64 * KIB);
+        const { parts, ends } = makeBatch(frames);
+        expect(ends.at(-1)).toBe(frames.length);
+        for (const [i, part] of parts.entries()) {
+          const those = frames.slice(ends[i - 1] ?? 0, ends[i]);
+          expect(Buffer.from(part).equals(bytesOf(those))).toBe(true);
+          expect(those.length === 1 || part.length <= 64 * KIB).toBe(true);
         }
       }),
     );
   });
 
-  it('never makes an empty chunk, which would end the response', () => {
+  it('never makes an empty part, which would end the response', () => {
     fc.assert(
       fc.property(sizes, (sizes) => {
-        for (const chunk of makeBatch(framesOf(sizes)).chunks) expect(chunk.length).toBeGreaterThan(0);
+        for (const part of makeBatch(framesOf(sizes)).parts) expect(part.length).toBeGreaterThan(0);
       }),
     );
-    expect(makeBatch([]).chunks).toEqual([]);
+    expect(makeBatch([]).parts).toEqual([]);
   });
 });
 
@@ -107,7 +110,7 @@ describe('batches of several channels, merged', () => {
 function positioned(log: Frame['log'], offset: number, sequence: number): Frame {
   const line = `id: ${log.epoch}.${offset}\n`;
   const bytes = Buffer.from(`${line}data: ${sequence}\n\n`);
-  return { sequence, bytes, idLength: line.length, log, offset, isNotice: false };
+  return { sequence, bytes, idLength: line.length, log, offset, isNotice: false, ...PLAIN };
 }
 
 describe('an `id:` line', () => {
@@ -153,23 +156,42 @@ describe('a replay whose `id:` lines are exchanged', () => {
   };
 
   it.each([10, 900, 10_000, 100 * KIB])('has those that it is given: frames of %i B', (size) => {
-    const frames = [1, 2, 3].map((offset) => grown(offset, size));
-    const chunks = recastChunks(frames, ['e.1_f.5', '', 'e.3_f.5']);
-    const fill = 'x'.repeat(size);
-    expect(Buffer.concat(chunks).toString()).toBe(
-      `id: e.1_f.5\ndata: 1\n\n${fill}data: 2\n\n${fill}id: e.3_f.5\ndata: 3\n\n${fill}`,
-    );
-    for (const chunk of chunks) expect(chunk.length).toBeLessThanOrEqual(64 * KIB);
+    for (const sharedBytes of [0, 1024, Infinity]) {
+      const frames = [1, 2, 3].map((offset) => grown(offset, size));
+      const parts = recastParts(frames, ['e.1_f.5', '', 'e.3_f.5'], sharedBytes);
+      const fill = 'x'.repeat(size);
+      expect(Buffer.concat(parts).toString()).toBe(
+        `id: e.1_f.5\ndata: 1\n\n${fill}data: 2\n\n${fill}id: e.3_f.5\ndata: 3\n\n${fill}`,
+      );
+    }
   });
 
-  it('is few chunks where frames are small, and the very bytes that all share where they are not', () => {
+  it('is few parts where frames are small, and the very bytes that all share where they are not', () => {
     const ids = (frames: readonly Frame[]) => frames.map(({ offset }) => `e.${offset}_f.5`);
     const small = Array.from({ length: 1000 }, (_, i) => grown(i + 1, 100));
-    expect(recastChunks(small, ids(small)).length).toBeLessThan(12);
+    expect(recastParts(small, ids(small), 1024).length).toBeLessThan(12);
     const large = [1, 2, 3].map((offset) => grown(offset, 10_000));
-    const shared = new Set<ArrayBufferLike>(large.map(({ bytes }) => bytes.buffer));
-    const chunks = recastChunks(large, ids(large));
-    expect(chunks.filter(({ buffer }) => shared.has(buffer))).toHaveLength(3);
-    expect(recastChunks([], [])).toEqual([]);
+    const [once, again] = [0, 1].map(() => recastParts(large, ids(large), 1024));
+    for (const frame of large)
+      for (const parts of [once, again]) expect(parts?.includes(bareBytes(frame))).toBe(true);
+    expect(recastParts([], [], 1024)).toEqual([]);
+  });
+
+  it('may be shared whatever its size, but for the lines, and is whole events where it must be', () => {
+    const frames = [1, 2].map((offset) => grown(offset, 10));
+    const ids = ['e.1_f.5', 'e.2_f.5'];
+    expect(recastParts(frames, ids, 0)).toHaveLength(4);
+    for (const frame of frames) expect(recastParts(frames, ids, 0).includes(bareBytes(frame))).toBe(true);
+    const large = [grown(1, 100 * KIB)];
+    expect(recastParts(large, ids, Infinity)).toHaveLength(1);
+  });
+});
+
+describe('a batch without cursors', () => {
+  it('has the same events, and leaves the batch it was made of as it was', () => {
+    const log = { epoch: 'e' };
+    const batch = makeBatch([positioned(log, 7, 1), positioned(log, 8, 2)]);
+    expect(written(withoutIds(batch)).toString()).toBe('data: 1\n\ndata: 2\n\n');
+    expect(written(batch).toString()).toBe('id: e.7\ndata: 1\n\nid: e.8\ndata: 2\n\n');
   });
 });

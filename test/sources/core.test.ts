@@ -89,6 +89,12 @@ function setUp(maxEventBytes = 10) {
   const router = new Router({
     one: routeConfig({ channel: 'a.{x}', subject: 's.{x}' }),
     two: routeConfig({ channel: 'b.{x}', subject: 's.{x}' }),
+    mapped: routeConfig({ channel: 'm.{x}', subject: 's.{x}', map: { id: ['id'] } }),
+    redacted: routeConfig({
+      channel: 'r.{x}',
+      subject: 's.{x}',
+      redact: [{ kind: 'pointer', pointer: ['a'], replacement: '#' }],
+    }),
   });
   const open = (channel: string) => {
     const destination = router.resolve(channel);
@@ -270,6 +276,31 @@ describe('a message', () => {
       ['x', 'y', 'z', 'z'],
     ]);
     expect(metrics.route('one').dropped.duplicate).toBe(1);
+  });
+
+  it('is known again by the id in its payload, unless its header has one', () => {
+    const { source, open, metrics } = setUp();
+    const nats = new FakeNats();
+    source.connected(nats.asConnection);
+    const { sink } = open('m.1');
+    for (const text of ['{"id":1}', '{"id":1}', '{"id":2}', 'x', 'x', '{"id":3}', '{"id":3}'])
+      nats.publish('s.1', text);
+    nats.publish('s.1', '{"id":3}', { 'Nats-Msg-Id': '4' });
+    nats.publish('s.1', '{"id":5}', { 'Nats-Msg-Id': '4' });
+    nats.publish('s.1', '{"id":4}');
+    expect(sink.taken).toEqual(['{"id":1}', '{"id":2}', 'x', 'x', '{"id":3}', '{"id":3}']);
+    expect(metrics.route('mapped').dropped.duplicate).toBe(4);
+  });
+
+  it('of which nobody can tell what may be seen is dropped, counted and logged once a while, without a gap', () => {
+    const { source, open, metrics, logged } = setUp();
+    const nats = new FakeNats();
+    source.connected(nats.asConnection);
+    const { sink } = open('r.1');
+    for (const text of ['{"a":1}', 'a: 1', 'a', '{"b":1}']) nats.publish('s.1', text);
+    expect(sink.taken).toEqual(['{"a":"#"}', '{"b":1}']);
+    expect(metrics.route('redacted').dropped.unredactable).toBe(2);
+    expect(logged).toEqual(['a payload that is not JSON cannot be redacted by pointers and was dropped']);
   });
 
   it('that cannot be mapped never throws into the client, and harms no other channel', () => {

@@ -21,7 +21,8 @@ function map(policy: Partial<RouteConfig>, data: Uint8Array | string, headers?: 
     data: Buffer.from(data),
     ...(headers !== undefined && { headers: { get: (name) => headers[name] ?? '' } }),
   };
-  return { ...toPublication(destination, message, metrics, { timeMs: TIME_MS }), metrics };
+  const publication = toPublication(destination, message, metrics, { timeMs: TIME_MS });
+  return { ...(publication ?? expect.fail('it may be seen')), metrics };
 }
 
 describe('the event name of a message', () => {
@@ -101,6 +102,116 @@ describe('how long a message is worth replaying', () => {
   });
 });
 
+describe('the priority of a message', () => {
+  it.each([
+    [0, 'normal', undefined],
+    [0, 'high', 1],
+    [1, 'urgent', 2],
+    [2, 'normal', undefined],
+    [1, '', 1],
+    [2, undefined, 2],
+    [0, undefined, undefined],
+  ] as const)('on a route of %s whose message says %j is %s', (priority, header, expected) => {
+    const publication = map({ priority }, 'x', header === undefined ? undefined : { 'Sse-Priority': header });
+    expect([publication.priority, publication.metrics.fieldsDropped.priority]).toEqual([expected, 0]);
+  });
+
+  it.each(['High', 'low', '2', ' urgent'])('is dropped and counted where it is none: %j', (header) => {
+    const publication = map({ priority: 1 }, 'x', { 'Sse-Priority': header });
+    expect([publication.priority, publication.metrics.fieldsDropped.priority]).toEqual([1, 1]);
+  });
+});
+
+describe('what is mapped from a payload', () => {
+  const policy = { map: { event: ['type'], id: ['meta', 'id'] }, event: 'price', envelope: true } as const;
+  const open = (data: string, headers?: Record<string, string>) => {
+    const publication = map(policy, data, headers);
+    const { event, id } = JSON.parse(String(publication.data));
+    const { fieldsDropped } = publication.metrics;
+    expect({ event, id }).toEqual({ event: publication.event, id: publication.id });
+    return { event, id, dropped: [fieldsDropped.event, fieldsDropped.id] };
+  };
+
+  it.each([
+    ['{"type":"trade","meta":{"id":"x-1"}}', 'trade', 'x-1', [0, 0]],
+    ['{"type":5,"meta":{"id":12345678901234567890}}', '5', '12345678901234567890', [0, 0]],
+    ['{"ty\\u0070e":"\\u0074rade","meta":{"id":true}}', 'trade', 'true', [0, 0]],
+    ['{"type":"a","type":"b"}', 'b', undefined, [0, 0]],
+    ['{}', 'price', undefined, [0, 0]],
+    ['{"type":null,"meta":{"id":""}}', 'price', undefined, [0, 0]],
+    ['{"type":{},"meta":{"id":[]}}', 'price', undefined, [1, 1]],
+    ['{"type":"a\\nb","meta":{"id":"a\\nb"}}', 'price', 'a\nb', [1, 0]],
+    ['{"type":"sidestream.close"}', 'price', undefined, [1, 0]],
+    [`{"meta":{"id":"${'x'.repeat(257)}"}}`, 'price', undefined, [0, 1]],
+    ['no JSON', 'price', undefined, [1, 1]],
+    ['', 'price', undefined, [1, 1]],
+  ])('of %s is event %s and id %s', (data, event, id, dropped) => {
+    expect(open(data)).toEqual({ event, id, dropped });
+  });
+
+  it('gives way to what the headers say', () => {
+    const headers = { 'Sse-Event': 'own', 'Nats-Msg-Id': 'own-1' };
+    expect(open('{"type":"trade","meta":{"id":"x"}}', headers)).toMatchObject({ event: 'own', id: 'own-1' });
+  });
+
+  it('leaves the payload as it came', () => {
+    const data = '{ "type" : "trade", "n" : 12345678901234567890.10 }';
+    expect(map({ map: policy.map }, data)).toMatchObject({ event: 'trade', data: Buffer.from(data) });
+  });
+});
+
+describe('what replaces what', () => {
+  it('is not said where nobody asks', () => {
+    expect(map({ latestBy: { pointer: ['a'] } }, '{"a":1}')).not.toHaveProperty('key');
+  });
+
+  it('is the subject, or the value that a pointer leads to', () => {
+    const keyOf = (latestBy: RouteConfig['latestBy'], data: string) =>
+      map({ latestBy, throttleMs: 1000 }, data).key;
+    expect(keyOf('subject', '{"a":1}')).toBe('market.eu.ACME');
+    const by = { pointer: ['a'] };
+    const keys = ['{"a":1}', '{"a":"1"}', '{"a":9007199254740992}', '{"a":9007199254740993}', '{"a":false}'];
+    expect(new Set(keys.map((data) => keyOf(by, data))).size).toBe(keys.length);
+    expect(keyOf(by, '{"a":"\\u0041"}')).toBe(keyOf(by, '{"b":0,"a":"A"}'));
+    for (const data of ['{}', '{"a":null}', '{"a":{}}', 'text'])
+      expect(keyOf(by, data)).toBe('market.eu.ACME');
+  });
+
+  it('is counted where the payload cannot say it', () => {
+    const dropped = (data: string) =>
+      map({ latestBy: { pointer: ['a'] }, slow: 'latest' }, data).metrics.fieldsDropped.key;
+    expect(['{"a":1}', '{}', '{"a":[]}', 'text'].map(dropped)).toEqual([0, 0, 1, 1]);
+  });
+});
+
+describe('a payload of which a part is not to be seen', () => {
+  const redact = [{ kind: 'pointer', pointer: ['user', 'email'], replacement: '***' }] as const;
+
+  it('goes out with what stands in its place, in the envelope too', () => {
+    const data = '{"user":{"email":"a@b"},"n":12345678901234567890}';
+    const hidden = '{"user":{"email":"***"},"n":12345678901234567890}';
+    expect(String(map({ redact }, data).data)).toBe(hidden);
+    expect(String(map({ redact, envelope: true }, data).data)).toContain(`"data":${hidden}}`);
+  });
+
+  it('is dropped and counted where nobody can tell which part that is', () => {
+    const destination = new Router({ a: routeConfig({ channel: 'a', subject: 'a', redact }) }).resolve('a');
+    if (destination === undefined) throw new TypeError('the route serves the channel');
+    const metrics = new RouteMetrics();
+    const mapped = ['{"user":{"email":"a@b"}', 'email: a@b', '{"a":1}', ''].map((text) =>
+      toPublication(destination, { subject: 'a', data: Buffer.from(text) }, metrics, { timeMs: TIME_MS }),
+    );
+    expect(mapped.map((publication) => publication !== undefined)).toEqual([false, false, true, true]);
+    expect(metrics.dropped.unredactable).toBe(2);
+  });
+
+  it('may be text, where patterns say what to hide', () => {
+    const redact = [{ kind: 'pattern', pattern: '\\d{4}', flags: '', replacement: '#' }] as const;
+    expect(String(map({ redact }, 'pin 1234').data)).toBe('pin #');
+    expect(JSON.parse(String(map({ redact, envelope: true }, 'pin 1234').data)).data).toBe('pin #');
+  });
+});
+
 describe('a message of a bucket', () => {
   const config = routeConfig({
     channel: 'settings.{app}',
@@ -116,7 +227,8 @@ describe('a message of a bucket', () => {
       data: Buffer.from(text),
       ...(headers !== undefined && { headers: { get: (name) => headers[name] ?? '' } }),
     };
-    return toPublication(destination, message, new RouteMetrics(), { timeMs: TIME_MS, offset: 12 });
+    const stamp = { timeMs: TIME_MS, offset: 12 };
+    return toPublication(destination, message, new RouteMetrics(), stamp) ?? expect.fail('it may be seen');
   }
 
   it('is a put of its key, at the time that it was stored', () => {
@@ -145,6 +257,12 @@ describe('a message of a bucket', () => {
   it('is named by its header or its route where it is a put', () => {
     expect(mapKey({ event: '{app}-setting' }, '1').event).toBe('shop-setting');
     expect(mapKey({ event: 'setting' }, '1', { 'Sse-Event': 'own' }).event).toBe('own');
+  });
+
+  it('replaces by its key, and a deletion needs no redaction', () => {
+    const redact = [{ kind: 'pointer', pointer: ['a'], replacement: '***' }] as const;
+    expect(mapKey({ throttleMs: 1000 }, '1').key).toBe('shop.a.b');
+    expect(mapKey({ redact }, 'left over', { 'KV-Operation': 'DEL' })).toMatchObject({ data: '' });
   });
 
   it('tells key, operation and revision in its envelope', () => {

@@ -10,7 +10,9 @@ import { poll } from './poll.ts';
 import { type RequestOptions, request, type StreamClient } from './stream-client.ts';
 
 /** Sections of the config file, in the file's own form (`heartbeat: '15s'`); what is left out has its default. */
-export type FileConfig = { readonly [S in keyof Config]?: Readonly<Record<string, unknown>> };
+export type FileConfig = {
+  readonly [S in Exclude<keyof Config, 'workers'>]?: Readonly<Record<string, unknown>>;
+} & { readonly workers?: Config['workers'] };
 
 export interface LogLine {
   readonly level: string;
@@ -84,7 +86,7 @@ export class TestBridge {
   async start(): Promise<void> {
     const { http, ops } = await this.#bridge.start();
     this.#httpPort = http.port;
-    this.#opsPort = ops.port;
+    this.#opsPort = ops?.port ?? 0;
   }
 
   async connected(): Promise<void> {

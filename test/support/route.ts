@@ -12,6 +12,12 @@ export function routeConfig(
     lingerMs: 0,
     replay: { kind: 'none' },
     history: { size: 0, ageMs: 60_000, bytes: 1_048_576 },
+    redact: [],
+    map: {},
+    throttleMs: 0,
+    slow: 'close',
+    latestBy: 'subject',
+    priority: 0,
     ...given,
   };
 }

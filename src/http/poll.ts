@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { type Clock, type Due, Timer, type TimerWheel } from '../clock.ts';
+import type { Config } from '../config/schema.ts';
+import type { Channel, Subscriber } from '../hub/channel.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { View } from '../hub/log.ts';
+import type { Recovery } from '../hub/recovery.ts';
+import type { Logger } from '../log.ts';
+import type { Ending, Metrics } from '../metrics.ts';
+import type { Batch } from '../protocol/batch.ts';
+import { formatCursor, type Position } from '../protocol/cursor.ts';
+import type { CloseReason } from '../reasons.ts';
+import type { Destination } from '../routing/router.ts';
+import type { Client } from './connection.ts';
+import { type Farewell, PollAnswer } from './poll-answer.ts';
+import type { Chosen } from './renderings.ts';
+import type { PollRequest } from './request.ts';
+import type { Retry } from './retry.ts';
+import type { HttpResponse } from './uws.ts';
+
+/** What all polls of a server share. */
+export interface PollContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly hub: Hub;
+  readonly metrics: Metrics;
+  readonly retry: Retry;
+  readonly log: Logger;
+  readonly sse: Pick<Config['sse'], 'control'>;
+  readonly limits: Pick<Config['limits'], 'pendingBytes'>;
+  /** Called once when the poll has ended, by whatever path. */
+  ended(poll: Poll, ending: Ending): void;
+}
+
+export interface PollOptions extends PollRequest {
+  readonly destinations: readonly Destination[];
+  readonly cursor: readonly Position[] | undefined;
+  /** How the answer may be compressed. */
+  readonly chosen: Chosen;
+  /** CORS headers of this request. */
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** `Vary` for the cache that keeps what it is told not to: unlike a stream, this is a whole answer. */
+const HEADERS: PollOptions['headers'] = [
+  ['Content-Type', 'application/json'],
+  ['Cache-Control', 'no-store'],
+  ['Vary', 'Accept'],
+];
+
+/** Answers from this size on are compressed, in bytes: below, what is saved is less than a packet. */
+const MIN_COMPRESSED_BYTES = 1024;
+
+/**
+ * A request that waits until there is something to say, is answered once, and is gone: for clients that cannot read a
+ * stream. Each brings the cursor of the answer before, so it resumes like a stream that was cut off, with the same verdicts.
+ */
+export class Poll implements Subscriber, Due {
+  readonly id = randomUUID();
+  readonly client: Client;
+  readonly channels: Channel[] = [];
+  view: View | undefined;
+  turn = 0;
+  readonly #res: HttpResponse;
+  readonly #context: PollContext;
+  readonly #options: PollOptions;
+  readonly #brought: string;
+  readonly #answer: PollAnswer;
+  readonly #timer = new Timer(this);
+  readonly #overMs: number;
+  readonly #expiresMs: number;
+  /** Its way to what is live, until it is there: before, there is nothing to tell. */
+  #recovery: Recovery | undefined;
+  #farewell: Farewell | undefined;
+  #open = true;
+
+  constructor(res: HttpResponse, client: Client, context: PollContext, options: PollOptions) {
+    const { clock, limits } = context;
+    const { cursor, limit, waitMs } = options;
+    this.#res = res;
+    this.client = client;
+    this.#context = context;
+    this.#options = options;
+    this.#brought = cursor === undefined ? '' : formatCursor(cursor, ({ offset }) => offset);
+    this.#answer = new PollAnswer({ brought: this.#brought, limit, maxBytes: limits.pendingBytes });
+    this.#overMs = clock.now() + waitMs;
+    this.#expiresMs = clock.now() + (client.identity?.expiresAtMs ?? Infinity) - clock.wall();
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Joins the channels; answers perhaps at once. */
+  start(): void {
+    const { hub, log } = this.#context;
+    const { destinations, cursor } = this.#options;
+    this.#res.onAborted(() => this.#finish('client'));
+    for (const destination of destinations) hub.subscribe(this, destination);
+    this.#schedule();
+    const recovery = hub.recovery(this, this.channels, cursor);
+    this.#recovery = recovery;
+    recovery.start(
+      () => this.#join(recovery),
+      (error) => {
+        log.debug({ connection: this.id, error: String(error) }, 'what was missed could not be read');
+        // Nothing is lost: the client is given back the cursor that it brought.
+        this.close('overloaded');
+      },
+    );
+  }
+
+  deliver({ frames }: Batch): void {
+    if (!this.#open || this.#recovery !== undefined) return;
+    this.#answer.add(frames);
+    if (this.#farewell === undefined && this.#answer.isDue(this.#context.hub.cursor(this))) this.#end();
+  }
+
+  /** Answers with what there is, and says why there is no more for now. `retryMs` as given, else jittered. */
+  close(reason: CloseReason, retryMs: number = this.#context.retry.next()): void {
+    if (!this.#open) return;
+    this.#farewell = { reason, retry: retryMs };
+    this.#context.hub.catchUp(this);
+    this.#end();
+  }
+
+  /** Cuts the request off without an answer. */
+  abort(ending: Ending): void {
+    if (!this.#open) return;
+    this.#finish(ending);
+    this.#res.close();
+  }
+
+  onDue(nowMs: number): void {
+    if (!this.#open) return;
+    if (nowMs >= this.#expiresMs) this.close('expired');
+    else if (nowMs >= this.#overMs && this.#recovery === undefined) {
+      // It may have something to say after all.
+      this.#context.hub.catchUp(this);
+      if (this.#open) this.#end();
+    } else this.#schedule();
+  }
+
+  #join(recovery: Recovery): void {
+    const { hub, clock, sse } = this.#context;
+    // What waits from this turn was published before.
+    hub.catchUp(this);
+    const recovered = recovery.conclude();
+    this.#recovery = undefined;
+    const unavailable = sse.control ? this.channels.filter((channel) => channel.unavailable) : [];
+    const gaps = unavailable.map((channel) => hub.gapEvent(channel, 'unavailable'));
+    this.#answer.recovered(recovered, gaps);
+    if (this.#answer.isDue(hub.cursor(this)) || clock.now() >= this.#overMs) this.#end();
+  }
+
+  #end(): void {
+    const { hub, retry, metrics } = this.#context;
+    const farewell = this.#farewell;
+    const cursor = this.#recovery === undefined ? hub.cursor(this) : this.#brought;
+    const plain = this.#answer.body(cursor, farewell?.retry ?? retry.next(), farewell);
+    const { body, headers } = encoded(plain, this.#options.chosen);
+    this.#finish(farewell?.reason ?? 'answered');
+    metrics.sentBytes += body.length;
+    metrics.plainBytes += plain.length;
+    this.#res.cork(() => {
+      this.#res.writeStatus('200 OK');
+      for (const [name, value] of [...HEADERS, ...headers, ...this.#options.headers])
+        this.#res.writeHeader(name, value);
+      // Whoever is told to come back must come by a new connection, or a load balancer has no say in where to.
+      this.#res.end(body, farewell !== undefined);
+    });
+  }
+
+  #schedule(): void {
+    const { wheel, clock } = this.#context;
+    const nowMs = clock.now();
+    // Once the wait is over what it waits for is its recovery, of which it is told.
+    const dueMs = nowMs < this.#overMs ? Math.min(this.#overMs, this.#expiresMs) : this.#expiresMs;
+    if (dueMs !== Infinity) wheel.schedule(this.#timer, Math.max(0, dueMs - nowMs));
+  }
+
+  /** The one place where a poll is given up: everything it held is released, once. */
+  #finish(ending: Ending): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#context.wheel.cancel(this.#timer);
+    this.#recovery?.cancel();
+    for (const channel of [...this.channels]) this.#context.hub.unsubscribe(this, channel);
+    this.#context.ended(this, ending);
+  }
+}
+
+/** The body in the content coding that was chosen, where that pays. The headers that say what it depends on stay in any case. */
+function encoded(
+  plain: Uint8Array,
+  { rendering, headers }: Chosen,
+): Omit<Chosen, 'rendering'> & { body: Uint8Array } {
+  if (rendering === undefined || plain.length < MIN_COMPRESSED_BYTES)
+    return { body: plain, headers: headers.filter(([name]) => name !== 'Content-Encoding') };
+  return { body: rendering.whole(plain), headers };
+}

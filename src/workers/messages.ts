@@ -1,0 +1,54 @@
+import type { Claim } from '../auth/used-tickets.ts';
+import type { Config, HostPort } from '../config/schema.ts';
+import type { DrainChoices } from '../http/drain.ts';
+import type { Family } from '../metrics.ts';
+
+/** A key that a limit counts by, and how many streams it has in one worker, or how many bad tokens it brought. */
+export type Entry = readonly [key: string, count: number];
+
+/** What the primary process tells a worker of the others: their streams and its own, both as they were when all were asked. */
+export interface Word {
+  readonly counts: readonly (readonly [key: string, others: number, own: number])[];
+  /** Bad tokens that came to others since the last word, by client. */
+  readonly failures: readonly Entry[];
+  /** Workers that let streams in now. */
+  readonly among: number;
+  /** Whether it is the first part of a word. All have heard the word before by then: each has answered since. */
+  readonly isFirst: boolean;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: 'start';
+      readonly config: Config;
+      readonly number: number;
+      readonly version: string;
+      /** How long it waits for NATS before it listens. */
+      readonly patienceMs: number;
+    }
+  | { readonly kind: 'count' }
+  | ({ readonly kind: 'word' } & Word)
+  | { readonly kind: 'ask'; readonly id: number; readonly about: Question }
+  | { readonly kind: 'claimed'; readonly id: number; readonly claim: Claim }
+  | { readonly kind: 'drain'; readonly choices: DrainChoices };
+
+export type Question = 'metrics' | 'readiness';
+
+export interface Answer {
+  readonly families?: readonly Family[];
+  /** Why new streams would be refused. */
+  readonly unready?: string;
+}
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly http: HostPort }
+  | { readonly kind: 'failed'; readonly code: string | undefined; readonly message: string }
+  /** Something is counted that was not told yet. Said once, until it is asked. */
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'counts'; readonly counts: readonly Entry[]; readonly failures: readonly Entry[] }
+  | ({ readonly kind: 'answer'; readonly id: number } & Answer)
+  | { readonly kind: 'claim'; readonly id: number; readonly key: string }
+  /** The last one: it has drained, and these are its last metrics. */
+  | { readonly kind: 'drained'; readonly families: readonly Family[] }
+  /** Somebody sent this very process a SIGTERM. */
+  | { readonly kind: 'signalled' };

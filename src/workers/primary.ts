@@ -1,0 +1,248 @@
+import { isDeepStrictEqual } from 'node:util';
+import { ticketMemoryMs } from '../auth/ticket.ts';
+import { UsedTickets } from '../auth/used-tickets.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { Config, HostPort } from '../config/schema.ts';
+import { messageOf } from '../errors.ts';
+import { OpsServer } from '../http/ops.ts';
+import type { Logger } from '../log.ts';
+import { Gathering } from './gathering.ts';
+import type { FromWorker } from './messages.ts';
+import { type HeldPort, holdPort } from './port.ts';
+import { Rounds } from './rounds.ts';
+import { shareOf } from './share.ts';
+import { Slot } from './slot.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+export interface PrimaryOptions {
+  readonly config: Config;
+  /** Workers that are kept running. */
+  readonly count: number;
+  /** The program's entry, which workers are started with. */
+  readonly entry: string;
+  readonly log: Logger;
+  readonly version: string;
+  readonly clock?: Clock;
+  /** How long a worker may take to answer before it is taken for hung and killed, in milliseconds. Default: 30 s. */
+  readonly hungMs?: number;
+}
+
+const HUNG_MS = 30_000;
+/** How long a worker that takes another's place waits for NATS before it listens, in milliseconds. */
+const NATS_PATIENCE_MS = 5_000;
+
+/**
+ * Runs several workers on one port and keeps them running. It has no stream and no connection to NATS itself: what it does
+ * must never wait for what they do. It is where they hear of each other, and what operators ask.
+ */
+export class Primary {
+  /** Resolves when no worker can be kept running, with the reason. */
+  readonly failed: Promise<Error>;
+  readonly #options: PrimaryOptions;
+  readonly #log: Logger;
+  readonly #slots: readonly Slot[];
+  readonly #workers = new Set<WorkerProcess>();
+  readonly #rounds: Rounds<WorkerProcess>;
+  readonly #gathering: Gathering;
+  readonly #tickets: UsedTickets;
+  readonly #clock: Clock;
+  readonly #ops: OpsServer;
+  #config: Config;
+  #port: HeldPort | undefined;
+  #phase: 'starting' | 'running' | 'draining' = 'starting';
+  /** One replacement at a time. */
+  #replacing: Promise<void> = Promise.resolve();
+  #isRolling = false;
+  #watching: NodeJS.Timeout | undefined;
+
+  constructor(options: PrimaryOptions) {
+    const { config, count, log, clock = systemClock } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+    this.#config = config;
+    let fail: (problem: Error) => void = () => undefined;
+    this.failed = new Promise((resolve) => {
+      fail = resolve;
+    });
+    const slot = {
+      clock,
+      log,
+      spawn: (number: number) => this.#spawn(number),
+      isServed: () => this.#admitting('listening') > 0,
+      stuck: fail,
+    };
+    this.#slots = Array.from({ length: count }, (_, index) => new Slot({ ...slot, number: index + 1 }));
+    this.#rounds = new Rounds(() => this.#admitting('starting', 'listening'));
+    this.#gathering = new Gathering(this.#workers);
+    this.#tickets = new UsedTickets({ clock, log, claim: async () => 'alone' });
+    this.#ops = new OpsServer({
+      listen: config.ops.listen,
+      metrics: () => this.#gathering.metrics(),
+      unready: async () => (this.#phase === 'running' ? this.#gathering.unready() : this.#phase),
+    });
+  }
+
+  /**
+   * Starts all workers; resolves when all listen.
+   * @throws SidestreamError LISTEN_FAILED, WORKER_DIED, and whatever keeps a worker from starting
+   */
+  async start(): Promise<{ readonly http: HostPort; readonly ops: HostPort }> {
+    this.#port = await holdPort(this.#config.http.listen);
+    const http = this.#port.address;
+    this.#config = { ...this.#config, http: { ...this.#config.http, listen: http } };
+    const ops = await this.#ops.listen();
+    await Promise.all(this.#slots.map((slot) => slot.start()));
+    this.#phase = 'running';
+    const { hungMs = HUNG_MS } = this.#options;
+    this.#watching = setInterval(() => this.#watch(hungMs), hungMs);
+    const { count, version } = this.#options;
+    const pids = this.#slots.map(({ current }) => current?.pid);
+    this.#log.info({ http, ops, workers: count, pids, node: process.version, version }, 'listening');
+    return { http, ops };
+  }
+
+  /** Replaces one worker after the other, each by one with this config; what the primary process itself goes by stays. */
+  async restart(config: Config): Promise<void> {
+    if (this.#phase !== 'running' || this.#isRolling) {
+      this.#log.warn('workers are being started, replaced or drained; not restarted');
+      return;
+    }
+    this.#isRolling = true;
+    const before = this.#config;
+    this.#config = this.#adopt(config);
+    this.#log.info({ workers: this.#slots.length }, 'restarting the workers, one at a time');
+    try {
+      for (const slot of this.#slots) await this.#replace(slot);
+      if (this.#isRunning) this.#log.info('all workers were restarted');
+    } catch (error) {
+      this.#config = before;
+      if (this.#isRunning)
+        this.#log.error(
+          { error: messageOf(error) },
+          'a new worker does not start; the others go on as they are',
+        );
+    } finally {
+      this.#isRolling = false;
+    }
+  }
+
+  /** Fails readiness and lets all workers end their streams, all at the same time; resolves when they are gone. */
+  async drain(): Promise<void> {
+    this.#phase = 'draining';
+    const { timeoutMs } = this.#config.drain;
+    this.#log.info({ workers: this.#workers.size, timeoutMs }, 'draining');
+    for (const slot of this.#slots) slot.stop();
+    for (const worker of this.#workers) worker.drain({});
+    while (this.#workers.size > 0) await Promise.all([...this.#workers].map(({ gone }) => gone));
+    this.#log.info('drained');
+  }
+
+  /** Lets go of everything; workers that still run are killed. */
+  async stop(): Promise<void> {
+    this.kill();
+    clearInterval(this.#watching);
+    this.#rounds.stop();
+    await this.#ops.stop();
+    await this.#port?.release();
+    this.#log.info('stopped');
+  }
+
+  /** Ends all workers at once. */
+  kill(): void {
+    for (const slot of this.#slots) slot.stop();
+    for (const worker of this.#workers) worker.kill();
+  }
+
+  /** What the primary process itself goes by cannot change while it runs. */
+  #adopt(config: Config): Config {
+    const { http, ops, log, workers } = this.#options.config;
+    const kept = { http: http.listen, ops, log, workers };
+    const given = { http: config.http.listen, ops: config.ops, log: config.log, workers: config.workers };
+    if (!isDeepStrictEqual(kept, given))
+      this.#log.warn(
+        'workers, http.listen, ops and log do not change while it runs: restart all of it for those',
+      );
+    return { ...config, ops, log, workers, http: { ...config.http, listen: this.#config.http.listen } };
+  }
+
+  get #isRunning(): boolean {
+    return this.#phase === 'running';
+  }
+
+  #admitting(...states: readonly WorkerProcess['state'][]): number {
+    return [...this.#workers].filter(({ state }) => states.includes(state)).length;
+  }
+
+  #spawn(number: number): WorkerProcess {
+    const { entry, count, version } = this.#options;
+    const worker = new WorkerProcess({
+      entry,
+      config: shareOf(this.#config, number, count),
+      number,
+      version,
+      // At first nobody else could take who comes, and a process alone would not wait either.
+      patienceMs: this.#isRunning ? NATS_PATIENCE_MS : 0,
+      onMessage: (...message) => this.#hear(...message),
+      onGone: (...end) => this.#gone(...end),
+    });
+    this.#workers.add(worker);
+    this.#rounds.join(worker);
+    return worker;
+  }
+
+  #hear(worker: WorkerProcess, message: FromWorker): void {
+    if (message.kind === 'changed') this.#rounds.changed();
+    else if (message.kind === 'counts') this.#rounds.hear(worker, message.counts, message.failures);
+    else if (message.kind === 'claim') void this.#claim(worker, message);
+    else if (message.kind === 'signalled') this.#replaceSignalled(worker);
+  }
+
+  async #claim(worker: WorkerProcess, { id, key }: { readonly id: number; readonly key: string }) {
+    const memoryMs = ticketMemoryMs(this.#config.auth.jwt) ?? 0;
+    const claim = await this.#tickets.redeem({ key, untilMs: this.#clock.wall() + memoryMs });
+    worker.send({ kind: 'claimed', id, claim: claim === 'expired' ? 'unavailable' : claim });
+  }
+
+  #gone(worker: WorkerProcess, how: string): void {
+    const hasDied = this.#phase !== 'draining' && this.#slots.some(({ current }) => current === worker);
+    this.#workers.delete(worker);
+    this.#rounds.leave(worker);
+    this.#gathering.gone(worker, { hasDied });
+    if (hasDied) for (const slot of this.#slots) void slot.lost(worker, how);
+  }
+
+  /** One that hangs still has its part of the connections, and leaves them waiting. */
+  #watch(hungMs: number): void {
+    for (const worker of this.#workers) {
+      if (worker.state !== 'listening') continue;
+      void worker.ask('readiness', hungMs).then((answer) => {
+        if (answer !== undefined || worker.state !== 'listening') return;
+        this.#log.error(
+          { worker: worker.number, pid: worker.pid, hungMs },
+          'a worker does not answer; it is killed',
+        );
+        worker.kill();
+      });
+    }
+  }
+
+  // One that is to go by itself is one that somebody wants anew; where all are to go, the primary process is told too.
+  #replaceSignalled(worker: WorkerProcess): void {
+    const slot = this.#slots.find(({ current }) => current === worker);
+    if (slot === undefined || !this.#isRunning) return;
+    this.#log.info({ worker: worker.number, pid: worker.pid }, 'a worker was told to end; it is replaced');
+    this.#replace(slot).catch((error: unknown) => {
+      if (this.#isRunning)
+        this.#log.error({ error: messageOf(error) }, 'a new worker does not start; the one before goes on');
+    });
+  }
+
+  /** At the rate that all may come back with: nobody else ends streams meanwhile. */
+  #replace(slot: Slot): Promise<void> {
+    const { reconnectRatePerSecond } = this.#config.drain;
+    const replaced = this.#replacing.then(() => slot.replace({ closesPort: true, reconnectRatePerSecond }));
+    this.#replacing = replaced.catch(() => undefined);
+    return replaced;
+  }
+}

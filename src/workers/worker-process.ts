@@ -1,0 +1,157 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Config, HostPort } from '../config/schema.ts';
+import { ERROR_CODES, type ErrorCode, messageOf, SidestreamError } from '../errors.ts';
+import type { DrainChoices } from '../http/drain.ts';
+import type { Family } from '../metrics.ts';
+import type { Answer, FromWorker, Question, ToWorker } from './messages.ts';
+
+/** How a start went: it listens, it says why it cannot, or it ended without a word. */
+export type Start =
+  | { readonly kind: 'listening'; readonly http: HostPort }
+  | { readonly kind: 'failed'; readonly error: Error }
+  | { readonly kind: 'died'; readonly how: string };
+
+export interface WorkerOptions {
+  /** The program's entry, which is to be run with the argument `worker`. */
+  readonly entry: string;
+  readonly config: Config;
+  /** From 1. A worker that takes the place of another has its number. */
+  readonly number: number;
+  readonly version: string;
+  /** How long it waits for NATS before it listens. */
+  readonly patienceMs: number;
+  /** What concerns the worker alone is not handed on. */
+  readonly onMessage: (worker: WorkerProcess, message: FromWorker) => void;
+  /** It is gone, with all it said before. */
+  readonly onGone: (worker: WorkerProcess, how: string) => void;
+}
+
+/** After the time-out of a drain, in milliseconds: for letting go of NATS, and the last words. */
+const DRAIN_GRACE_MS = 5_000;
+
+/** One worker, as the primary process sees it. */
+export class WorkerProcess {
+  readonly number: number;
+  /** Settles once, whatever happens. */
+  readonly started: Promise<Start>;
+  readonly gone: Promise<void>;
+  /** What it last said of itself. */
+  families: readonly Family[] = [];
+  readonly #options: WorkerOptions;
+  readonly #child: ChildProcess;
+  readonly #questions = new Map<number, (answer: Answer | undefined) => void>();
+  #state: 'starting' | 'listening' | 'draining' | 'gone' = 'starting';
+  #lastQuestion = 0;
+  #hasListened = false;
+  #decide: (start: Start) => void = () => undefined;
+
+  constructor(options: WorkerOptions) {
+    const { entry, config, number, version, patienceMs } = options;
+    this.#options = options;
+    this.number = number;
+    this.started = new Promise((resolve) => {
+      this.#decide = resolve;
+    });
+    this.#child = fork(entry, ['worker'], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.#child.on('message', (message) => this.#receive(message as FromWorker));
+    this.gone = this.#end();
+    this.send({ kind: 'start', config, number, version, patienceMs });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** Whether it ever listened: who waits for its start is told otherwise. */
+  get hasListened(): boolean {
+    return this.#hasListened;
+  }
+
+  send(message: ToWorker): void {
+    if (!this.#child.connected) return;
+    this.#child.send(message, () => {
+      // ERR_IPC_CHANNEL_CLOSED, EPIPE: it is going, and its end is told.
+    });
+  }
+
+  /** Asks it; `undefined` where it does not answer in time. */
+  ask(about: Question, timeoutMs: number): Promise<Answer | undefined> {
+    this.#lastQuestion += 1;
+    const id = this.#lastQuestion;
+    return new Promise((resolve) => {
+      const settle = (answer: Answer | undefined) => {
+        clearTimeout(timer);
+        this.#questions.delete(id);
+        resolve(answer);
+      };
+      const timer = setTimeout(settle, timeoutMs, undefined);
+      this.#questions.set(id, settle);
+      this.send({ kind: 'ask', id, about });
+    });
+  }
+
+  /** Lets it end its streams, each at its time; it is killed where it takes longer than it may. */
+  drain(choices: DrainChoices): void {
+    if (this.#state === 'starting') this.kill();
+    if (this.#state !== 'listening') return;
+    this.#state = 'draining';
+    this.send({ kind: 'drain', choices });
+    const timer = setTimeout(() => this.kill(), this.#options.config.drain.timeoutMs + DRAIN_GRACE_MS);
+    void this.gone.then(() => clearTimeout(timer));
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.kind) {
+      case 'listening':
+        if (this.#state === 'starting') this.#state = 'listening';
+        this.#hasListened = true;
+        this.#decide(message);
+        return;
+      case 'failed':
+        this.#decide({ kind: 'failed', error: toError(message) });
+        return;
+      case 'answer':
+        this.#questions.get(message.id)?.(message);
+        if (message.families !== undefined) this.families = message.families;
+        return;
+      case 'drained':
+        this.families = message.families;
+        return;
+      default:
+        this.#options.onMessage(this, message);
+    }
+  }
+
+  // What it said last may be read only after the system has told of its end.
+  async #end(): Promise<void> {
+    const child = this.#child;
+    const how = await new Promise<string>((resolve) => {
+      child.once('error', (error) => resolve(messageOf(error)));
+      child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code}`));
+    });
+    if (child.connected) await new Promise<void>((resolve) => child.once('disconnect', resolve));
+    this.#state = 'gone';
+    this.#decide({ kind: 'died', how });
+    for (const settle of this.#questions.values()) settle(undefined);
+    this.#options.onGone(this, how);
+  }
+}
+
+function toError({ code, message }: { readonly code: string | undefined; readonly message: string }): Error {
+  return code !== undefined && isCode(code) ? new SidestreamError(code, message) : new Error(message);
+}
+
+function isCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
+}

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { noticesAtMarks, parse, problemsOf, ROUTE } from './marked.ts';
+
+describe('workers', () => {
+  it.each([
+    ['workers: 1', 1],
+    ['workers: 256', 256],
+    ['workers: auto', 'auto'],
+    [`workers: "\${WORKERS}"`, 3],
+    [`workers: "\${UNSET:-auto}"`, 'auto'],
+    ['', 1],
+  ])('is a number or auto: %s', (text, workers) => {
+    expect(parse(`${ROUTE}${text}`, { WORKERS: '3' }).workers).toBe(workers);
+  });
+
+  it.each(['0', '257', '1.5', '"2"', 'many', 'AUTO', '[2]'])('is nothing else: %s', (value) => {
+    const messages = problemsOf(`${ROUTE}workers: ${value}`).map(({ message }) => message);
+    expect(messages).toHaveLength(1);
+    expect(messages[0]).toContain('expected a whole number from 1 to 256, or auto');
+  });
+
+  it('gets a notice where clients would look for their history in the wrong process', () => {
+    const stream = 'channels: { a: { channel: a, subject: a, stream: A, access: public } }\n';
+    const forgetful = 'channels: { a: { channel: a, subject: a, access: public, history: { size: 0 } } }\n';
+    expect(noticesAtMarks(`${ROUTE}workers: ▶2`)).toEqual([
+      'workers: makes several processes, each with a history of its own of core routes: who comes back to another one is told a reset there; give routes that must miss nothing a stream',
+    ]);
+    for (const text of [`${ROUTE}workers: 1`, `${stream}workers: 2`, `${forgetful}workers: auto`])
+      expect(noticesAtMarks(text)).toEqual([]);
+  });
+});
