@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROWS } from './rows.mjs';
 import { SERVERS } from './servers.mjs';
@@ -14,7 +15,12 @@ import { SERVERS } from './servers.mjs';
  * @property {number} connectsPerSecond
  * @property {readonly string[]} nodeArgs further arguments of Sidestream's node
  * @property {boolean} json
+ * @property {string | undefined} main Sidestream's entry, if not the one that was built here
+ * @property {boolean} isProfiled whether it is told where Sidestream's CPU time goes
+ * @property {number} mostConnections that one process here may have
  */
+
+const LONG = Object.keys(ROWS).filter((row) => ROWS[row].isLong);
 
 export const HELP = `\
 npm run bench -- [options]
@@ -23,13 +29,16 @@ Measures Sidestream beside a bare uWebSockets.js loop, node:http and Nchan, on l
 Starts and stops everything itself. How to read it: docs/performance.md.
 
   --only ROW[,ROW]     ${Object.keys(ROWS).join(', ')}
+  --all                the long rows too: ${LONG.join(', ')}
+  --profile ROW        that row alone, and where Sidestream's CPU time goes in it
   --peers NAME[,NAME]  ${Object.keys(SERVERS).join(', ')}
   --connections N      per server (default 10000; --quick: 2000)
   --rate N             events a second to a shared channel (default 5)
   --seconds N          measured per row and server (default 8; --quick: 1)
   --rounds N           parts that this is measured in, the servers taking turns (default 3; --quick: 2)
-  --quick              a rough look in less than two minutes
+  --quick              a rough look in three minutes
   --json               the figures as JSON
+  --main FILE          another build's dist/main.js, to compare with
   --node-args ARGS     for Sidestream's node, such as --node-args=--cpu-prof
   --help
 
@@ -50,13 +59,12 @@ export function parseOptions(argv, openFiles) {
   if (values.help) return 'help';
   const quick = values.quick === true;
   const rounds = count('--rounds', values.rounds, quick ? 2 : 3);
+  const mostConnections = openFiles - SPARE_FILES;
   return {
-    rows: names('--only', values.only, ROWS),
+    rows: rowsOf(values),
     peers: names('--peers', values.peers, SERVERS),
-    connections: Math.min(
-      count('--connections', values.connections, quick ? 2000 : 10_000),
-      openFiles - SPARE_FILES,
-    ),
+    connections: Math.min(count('--connections', values.connections, quick ? 2000 : 10_000), mostConnections),
+    mostConnections,
     rate: count('--rate', values.rate, 5),
     seconds: count('--seconds', values.seconds, quick ? 1 : 8) / rounds,
     warmUpSeconds: quick ? 0.3 : 1,
@@ -64,7 +72,20 @@ export function parseOptions(argv, openFiles) {
     connectsPerSecond: 3000,
     nodeArgs: values['node-args']?.split(' ') ?? [],
     json: values.json === true,
+    main: values.main && resolve(values.main),
+    isProfiled: values.profile !== undefined,
   };
+}
+
+function rowsOf({ only, profile, all }) {
+  if (profile !== undefined) {
+    const rows = names('--profile', profile, ROWS);
+    if (rows.some((row) => ROWS[row].channels.startsWith('workers')))
+      throw new TypeError('--profile: it sees one process, and no workers');
+    return rows;
+  }
+  const rows = names('--only', only, ROWS);
+  return only === undefined && all !== true ? rows.filter((row) => !LONG.includes(row)) : rows;
 }
 
 /** For what a process has open besides its connections: the subscribers of a live channel among them. */
@@ -78,6 +99,9 @@ const OPTIONS = {
   seconds: { type: 'string' },
   rounds: { type: 'string' },
   'node-args': { type: 'string' },
+  all: { type: 'boolean' },
+  profile: { type: 'string' },
+  main: { type: 'string' },
   quick: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },

@@ -27,7 +27,9 @@ export async function runPhase(channels, options, surroundings, say) {
   if (channels === 'token') for (const party of parties) await rehearse(party, options, say);
   // Of fewer connections, what the heap happens to do is more than what they take.
   const weighs = options.connections >= 2000 && rows.some((row) => row.startsWith('idle'));
-  const opened = await openConnections(parties, channels, { ...options, weighs }, say);
+  // In the other rows it would hide what is looked for.
+  const isProfiled = options.isProfiled && rows.some((row) => row.startsWith('connect'));
+  const opened = await openConnections(parties, channels, { ...options, weighs, isProfiled }, say);
   const base = BASES[channels];
   const results = connectionFigures(rows, opened, base);
   for (const row of rows.filter((name) => ROWS[name].run))
@@ -61,13 +63,19 @@ const IN_FLIGHT = 100;
  * A tenth first: it warms the code up and fills the heap's spare room, so that the rest shows what a connection takes.
  * @returns {Promise<{ name: string, costs: number[], bytesPerConnection?: number }[]>} `costs`: CPU µs a connection, by portion
  */
-async function openConnections(parties, channels, { connections, connectsPerSecond, rounds, weighs }, say) {
+async function openConnections(
+  parties,
+  channels,
+  { connections, connectsPerSecond, rounds, weighs, isProfiled },
+  say,
+) {
   const first = Math.ceil(connections / 10);
   const portion = Math.floor((connections - first) / rounds);
   const open = ({ server, load }, from, count) =>
     load.ask('connect', {
       port: server.port,
       path: server.paths[channels],
+      accept: server.accept,
       from,
       count,
       perSecond: connectsPerSecond,
@@ -87,7 +95,7 @@ async function openConnections(parties, channels, { connections, connectsPerSeco
     const count = round === rounds - 1 ? connections - from : portion;
     for (const { party, costs } of opened) {
       say(`${party.name}: ${from + count} connections`);
-      costs.push((await connectCost(party.server, () => open(party, from, count))) / count);
+      costs.push((await connectCost(party.server, isProfiled, () => open(party, from, count))) / count);
     }
   }
   for (const each of weighs ? opened : []) {
@@ -98,14 +106,16 @@ async function openConnections(parties, channels, { connections, connectsPerSeco
 }
 
 /** CPU of the server while `open` goes on, less what it uses when nothing happens. */
-async function connectCost(server, open) {
+async function connectCost(server, isProfiled, open) {
   const used = async (task) => {
     const before = await server.cpuMicros();
     const start = performance.now();
     await task();
     return { cpuMicros: (await server.cpuMicros()) - before, ms: performance.now() - start };
   };
+  if (isProfiled) await server.startProfile?.();
   const busy = await used(open);
+  if (isProfiled) await server.stopProfile?.();
   const idle = await used(() => delay(IDLE_MS));
   return busy.cpuMicros - (idle.cpuMicros * busy.ms) / idle.ms;
 }

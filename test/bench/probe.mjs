@@ -2,11 +2,15 @@
 // need no code for it and the figures are finer than the 10 ms ticks of /proc/PID/stat.
 import { setTimeout as delay } from 'node:timers/promises';
 import { GCProfiler } from 'node:v8';
+import { sampler } from './profile.mjs';
 import { answer } from './requests.mjs';
 
-answer({ cpuMicros, residentBytes, heldBytes, startAllocations, stopAllocations });
-// The server under test decides when it ends, not this conversation.
-process.channel?.unref();
+// Sidestream's workers inherit it, but their channel is to their primary process: who listens too early takes its first words.
+if (process.argv[2] !== 'worker') {
+  answer({ cpuMicros, residentBytes, heldBytes, startAllocations, stopAllocations, ...sampler() });
+  // The server under test decides when it ends, not this conversation.
+  process.channel?.unref();
+}
 
 /** CPU time of all threads since the start, user and system. */
 export function cpuMicros() {

@@ -16,3 +16,9 @@ export const probed = (server) => ({
   residentBytes: () => server.ask('residentBytes'),
   heldBytes: () => server.ask('heldBytes'),
 });
+
+/** The same for a server whose profile is wanted. @param {import('./processes.mjs').Process} server */
+export const profiled = (server) => ({
+  startProfile: () => server.ask('startProfile'),
+  stopProfile: () => server.ask('stopProfile'),
+});

@@ -1,7 +1,7 @@
 // The bench's own processes: started here, asked over IPC, and gone when the bench is.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +23,7 @@ function guardAgainstOrphans(pid) {
  * @property {(ask: string, fields?: object) => Promise<any>} ask one request to a process that runs `answer`
  * @property {(listener: (notice: string) => void) => void} onNotice replaces the listener to what it says unasked
  * @property {Promise<void>} ready resolves at its `{ ready: true }`
+ * @property {(name: NodeJS.Signals) => void} signal
  * @property {() => Promise<void>} stop resolves when it is gone
  */
 
@@ -39,11 +40,12 @@ export function startNode(script, { args = [], nodeArgs = [] } = {}) {
 /**
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ ipc?: boolean }} [options] `ipc`: the process runs `answer`
+ * @param {{ ipc?: boolean, keepsStdin?: boolean }} [options] `ipc`: the process runs `answer`; `keepsStdin`: it ends with its input
  * @returns {Process}
  */
-export function start(command, args, { ipc = false } = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])] });
+export function start(command, args, { ipc = false, keepsStdin = false } = {}) {
+  const stdio = [keepsStdin ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])];
+  const child = spawn(command, args, { stdio });
   if (!ipc) guardAgainstOrphans(child.pid);
   const waiting = new Map();
   let nextId = 0;
@@ -96,6 +98,7 @@ export function start(command, args, { ipc = false } = {}) {
     onNotice: (listener) => {
       onNotice = listener;
     },
+    signal: (name) => child.kill(name),
     stop: async () => {
       // Without its parent a process that runs `answer` ends at once; by signal Sidestream would drain first.
       if (ipc && child.connected) child.disconnect();
@@ -174,7 +177,14 @@ export function procUsage(pid) {
   };
 }
 
-/** The first child of a process: nginx' one worker. */
-export function childOf(pid) {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+/** CPU time that all threads of a process, as they are now, have used. */
+export function threadsMicros(pid) {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((id) => Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]) / 1000)
+    .reduce((sum, micros) => sum + micros, 0);
+}
+
+/** nginx' workers, or Sidestream's. */
+export function childrenOf(pid) {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
 }

@@ -21,6 +21,16 @@ import { saturated, spread, steady, steadyWeighed } from './windows.mjs';
  * @property {number} [reads] of a stream for those who came back; the most of any round
  * @property {number} [channels] that they came back to
  * @property {number} [bytesPerEvent] resident, of an event that history keeps
+ * @property {number} [p99Times] p99 by that of the same without slow readers
+ * @property {number} [pendingBytes] the most that waited for slow readers
+ * @property {number} [closed] slow readers that were cut off
+ * @property {number} [spared] events that slow readers were spared
+ * @property {number} [p99OfFanout] by how much p99 is more than without a fan-out to all, by the time that one takes
+ * @property {number} [fanoutMs] that a fan-out to all takes
+ * @property {number} [visitP99Ms] until a new connection has its first byte
+ * @property {number} [visitOfFanout] the same, by how much it is more
+ * @property {number} [idleMicros] CPU of an idle connection for each of its heartbeats
+ * @property {number} [growth] CPU by that of the same with the fewest connections or channels of that row
  * @property {number} [verifyMicros] CPU to check a token that is new, beyond what its connection takes anyway
  * @property {string} [remark] what else there is to say
  * @property {string} note what went wrong, or nothing
@@ -29,7 +39,7 @@ import { saturated, spread, steady, steadyWeighed } from './windows.mjs';
 /**
  * `channels`: do all connections share one channel, or has each its own? Do they bring tokens? `run`: the measured
  * windows, where there are any; `warmUp`: what goes before them, if not the same. The connect and idle rows fall out of
- * opening the connections; `memory`, `resume`, `tail` and `storm` have files of their own.
+ * opening the connections; the kinds that are not in `BASES` have files of their own. `isLong`: not without `--all`.
  */
 export const ROWS = {
   connect: { channels: 'shared', what: 'accept and subscribe, all to one channel' },
@@ -70,11 +80,56 @@ export const ROWS = {
     what: '`fanout`, with core history and without',
     run: (party, o) => steady(party, { ...o, burst: 1, perSecond: o.rate }),
   },
+  'fanout-gzip': {
+    channels: 'gzip',
+    what: '`fanout`, with events of 500 bytes, compressed and not',
+    run: (party, o) => steadyWeighed(party, { ...o, burst: 1, perSecond: o.rate, format: 'records' }),
+  },
   'spread-history': {
     channels: 'history-own',
     what: '`spread`, with core history (full) and without',
     run: (party, o) => spread(party, { ...o, perSecond: o.connections }),
     warmUp: (party, o) => spread(party, { ...o, perSecond: o.connections * 2, seconds: o.seconds * FILLING }),
+  },
+  'fanout-ndjson': {
+    channels: 'ndjson',
+    what: '`fanout` as JSON lines, and as SSE',
+    run: (party, o) => steady(party, { ...o, burst: 1, perSecond: o.rate }),
+  },
+  'fanout-workers': {
+    channels: 'workers',
+    what: '`fanout` by two workers, and by one process',
+    isLong: true,
+    run: (party, o) => steady(party, { ...o, burst: 1, perSecond: o.rate }),
+  },
+  'spread-workers': {
+    channels: 'workers-own',
+    what: '`spread` by two workers, and by one process',
+    isLong: true,
+    run: (party, o) => spread(party, { ...o, perSecond: o.connections }),
+  },
+  slices: {
+    channels: 'slices',
+    what: 'a channel with one subscriber, and who connects, beside a fan-out to all that never stops',
+  },
+  slow: {
+    channels: 'slow',
+    what: 'who keeps up, beside readers at 1 B/s, that stop, that are half-open; by policy',
+  },
+  poll: { channels: 'poll', what: 'long polls, one event at a time to a tenth of the connections' },
+  shaped: {
+    channels: 'shaped',
+    what: '20,000 messages a second into one channel that is throttled, redacted and mapped, or neither',
+  },
+  'grow-connections': {
+    channels: 'grow-connections',
+    what: '`fanout` and an idle connection, from a hundredth of the connections to nearly twice as many',
+    isLong: true,
+  },
+  'grow-channels': {
+    channels: 'grow-channels',
+    what: 'as many deliveries a second on one channel, on ten, … on a channel for each connection',
+    isLong: true,
   },
   history: {
     channels: 'memory',
@@ -99,7 +154,11 @@ export const BASES = {
   own: 'uws',
   token: 'no token',
   history: 'no history',
+  gzip: 'no gzip',
   'history-own': 'no history',
+  ndjson: 'sse',
+  workers: 'one process',
+  'workers-own': 'one process',
 };
 
 const BURST = 10;

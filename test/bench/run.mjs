@@ -2,13 +2,20 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runGrow } from './grow.mjs';
 import { runMemory } from './memory.mjs';
 import { HELP, parseOptions } from './options.mjs';
 import { runPhase } from './phase.mjs';
+import { runPoll } from './poll.mjs';
 import { openFileLimit, stopAll } from './processes.mjs';
+import { profileText } from './profile.mjs';
 import { runResume } from './resume.mjs';
 import { BASES, ROWS } from './rows.mjs';
 import { SERVERS, startNats } from './servers.mjs';
+import { runShaped } from './shaped.mjs';
+import { MAIN } from './sidestream.mjs';
+import { runSlices } from './slices.mjs';
+import { runSlow } from './slow.mjs';
 import { runStorm } from './storm.mjs';
 import { table, targets } from './table.mjs';
 import { runTail } from './tail.mjs';
@@ -30,20 +37,25 @@ async function main() {
     process.once(signal, () => end().finally(() => process.exit(1)));
   try {
     const natsUrl = peers.includes('sidestream') ? await startNats(join(folder, 'jetstream')) : '';
-    const surroundings = { folder, natsUrl, nodeArgs: options.nodeArgs };
+    const { nodeArgs, main = MAIN } = options;
+    const profiles = options.isProfiled ? [] : undefined;
+    const surroundings = { folder, natsUrl, main, nodeArgs, profiles };
     const results = [];
     for (const channels of Object.keys(BASES)) {
       results.push(...(await runPhase(channels, { ...options, peers }, surroundings, say)));
     }
-    for (const run of peers.includes('sidestream') ? [runMemory, runResume, runTail, runStorm] : [])
-      results.push(...(await run(options, surroundings, say)));
-    print(options, inOrder(results), skipped);
+    for (const run of peers.includes('sidestream') ? OWN_RUNS : [])
+      results.push(...(await run({ ...options, peers }, surroundings, say)));
+    print({ options, results: inOrder(results), skipped, profiles });
     const isOwn = ({ server }) => server === 'sidestream' || !Object.hasOwn(SERVERS, server);
     return results.some((figures) => isOwn(figures) && figures.note) ? 1 : 0;
   } finally {
     await end();
   }
 }
+
+/** The rows that are of Sidestream alone. */
+const OWN_RUNS = [runSlices, runSlow, runPoll, runShaped, runGrow, runMemory, runResume, runTail, runStorm];
 
 function readOptions() {
   try {
@@ -60,7 +72,7 @@ function readOptions() {
 const inOrder = (results) =>
   Object.keys(ROWS).flatMap((row) => results.filter((figures) => figures.row === row));
 
-function print(options, results, skipped) {
+function print({ options, results, skipped, profiles }) {
   say('');
   const machine = {
     node: process.version,
@@ -68,7 +80,7 @@ function print(options, results, skipped) {
     cpu: cpus()[0]?.model ?? 'unknown',
   };
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ options, machine, results }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ options, machine, results, profiles }, null, 2)}\n`);
     return;
   }
   const { connections, rounds, seconds } = options;
@@ -80,6 +92,7 @@ function print(options, results, skipped) {
     '',
     targets(results, connections),
     ...skipped.map((name) => `${name} left out: ${SERVERS[name].why()}`),
+    ...(profiles ? ['', profileText(profiles)] : []),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROBED, probed } from './probed.mjs';
-import { childOf, freePort, listening, procUsage, start, startNode } from './processes.mjs';
+import { childrenOf, freePort, listening, procUsage, start, startNode } from './processes.mjs';
 import { MAIN, startSidestream } from './sidestream.mjs';
 import { tokenKeys } from './tokens.mjs';
 
@@ -18,11 +18,21 @@ import { tokenKeys } from './tokens.mjs';
  * @property {() => Promise<number>} [heldBytes] of JavaScript memory after garbage collection, on the heap and outside it
  * @property {(name: string) => Promise<number>} [metric] a figure of its own, by name and labels
  * @property {() => Promise<number>} [connections] that it holds
+ * @property {string} [accept] what its clients ask for, if not SSE
+ * @property {() => Promise<void>} [startProfile] where a profile was asked for
+ * @property {() => Promise<void>} [stopProfile]
  * @property {string} [privateKey] of who signs the tokens that it wants; in PEM
  * @property {() => Promise<void>} stop also ends its publisher
  */
 
-/** @typedef {{ folder: string, natsUrl: string, nodeArgs: readonly string[] }} Surroundings */
+/**
+ * @typedef {object} Surroundings
+ * @property {string} folder
+ * @property {string} natsUrl
+ * @property {string} main Sidestream's entry
+ * @property {readonly string[]} nodeArgs
+ * @property {{ name: string, profile: import('./profile.mjs').Profile }[]} [profiles] of each Sidestream that has run, where they are wanted
+ */
 
 /** In the order of the table. `why` says what is missing here, or nothing. */
 export const SERVERS = {
@@ -36,17 +46,28 @@ export const SERVERS = {
 };
 
 const withTokens = (surroundings) => startSidestream(surroundings, { name: 'token', keys: tokenKeys() });
+const withGzip = (surroundings) => startSidestream(surroundings, { name: 'gzip', compression: 'gzip' });
 const withoutHistory = (surroundings) => startSidestream(surroundings, { name: 'lean', history: 'size: 0' });
+
+const asNdjson = async (surroundings) => ({
+  ...(await startSidestream(surroundings, { name: 'ndjson' })),
+  accept: 'application/x-ndjson',
+});
+const withWorkers = (surroundings) => startSidestream(surroundings, { name: 'workers', workers: 2 });
 
 /**
  * Who is compared where it is not the peers: Sidestream that asks for tokens and Sidestream that does not; that keeps
- * history, as it does by default, and that does not.
+ * history, as it does by default, and that does not; that is asked for JSON lines; that compresses; that has two workers.
  * @type {Record<string, Record<string, (surroundings: Surroundings) => Promise<Server>>>}
  */
 export const VARIANTS = {
   token: { sidestream: withTokens, 'no token': startSidestream },
   history: { sidestream: startSidestream, 'no history': withoutHistory },
+  gzip: { sidestream: withGzip, 'no gzip': startSidestream },
   'history-own': { sidestream: startSidestream, 'no history': withoutHistory },
+  ndjson: { sidestream: asNdjson, sse: startSidestream },
+  workers: { sidestream: withWorkers, 'one process': startSidestream },
+  'workers-own': { sidestream: withWorkers, 'one process': startSidestream },
 };
 
 /** Debian's and Ubuntu's place for it. */
@@ -85,7 +106,7 @@ async function startNchan({ folder }) {
   await listening(port, master);
   const publisher = startNode('publish-http.mjs', { args: [String(port)] });
   await publisher.ready;
-  const usage = procUsage(childOf(master.pid));
+  const usage = procUsage(childrenOf(master.pid)[0]);
   return {
     port,
     paths: { shared: '/sub/all', own: '/sub/own/{n}' },

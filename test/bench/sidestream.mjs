@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { PROBED, probed } from './probed.mjs';
-import { freePort, listening, startNode } from './processes.mjs';
+import { PROBED, probed, profiled } from './probed.mjs';
+import { childrenOf, freePort, listening, startNode, threadsMicros } from './processes.mjs';
 import { authConfig } from './tokens.mjs';
 
 export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -15,7 +15,11 @@ export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url)
  * @property {{ publicKey: string, privateKey: string }} [keys] its channels are for those who bring a token
  * @property {string} [history] of its core channels, in YAML; the default without it
  * @property {string} [historyBytes] of all channels together
+ * @property {string} [policy] of the channel that all share, in YAML
+ * @property {string} [heartbeat] none without it
+ * @property {number} [workers]
  * @property {readonly string[]} [routes] more of them, a line of YAML each
+ * @property {string} [compression] content codings
  */
 
 /**
@@ -23,8 +27,8 @@ export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url)
  * @param {Variant} [variant]
  * @returns {Promise<import('./servers.mjs').Server>}
  */
-export async function startSidestream({ folder, natsUrl, nodeArgs }, variant = {}) {
-  const { name = 'bench', keys } = variant;
+export async function startSidestream({ folder, natsUrl, main, nodeArgs, profiles }, variant = {}) {
+  const { name = 'bench', keys, policy, workers = 1 } = variant;
   const port = await freePort();
   const opsPort = await freePort();
   const [config, publicKeyFile] = [join(folder, `${name}.yaml`), join(folder, `${name}.pem`)];
@@ -32,7 +36,7 @@ export async function startSidestream({ folder, natsUrl, nodeArgs }, variant = {
   const auth = keys ? authConfig(publicKeyFile) : '';
   writeFileSync(config, sidestreamConfig({ ...variant, port, opsPort, natsUrl, name, auth }));
   const [server, publisher] = [
-    startNode(MAIN, { args: ['serve', '--config', config], nodeArgs: [...PROBED, ...nodeArgs] }),
+    startNode(main, { args: ['serve', '--config', config], nodeArgs: [...PROBED, ...nodeArgs] }),
     startNode('publish-nats.mjs', { args: [natsUrl, name] }),
   ];
   await Promise.all([listening(port, server), listening(opsPort, server), publisher.ready]);
@@ -43,15 +47,23 @@ export async function startSidestream({ folder, natsUrl, nodeArgs }, variant = {
     const lines = (await (await ops('/metrics')).text()).split('\n');
     return Number(lines.find((line) => line.startsWith(`${wanted} `))?.slice(wanted.length));
   };
+  // The primary process tells of itself only.
+  const pids = workers === 1 ? [] : [server.pid, ...childrenOf(server.pid)];
+  const isProfiled = profiles !== undefined && workers === 1;
   return {
     ...probed(server),
+    ...(workers > 1 && { cpuMicros: async () => pids.reduce((sum, pid) => sum + threadsMicros(pid), 0) }),
+    ...(isProfiled && profiled(server)),
     metric,
     connections: () => metric('sidestream_connections'),
     ...(keys && { privateKey: keys.privateKey }),
     port,
     paths: PATHS,
     publish: publisher.ask,
-    stop: () => Promise.all([server.stop(), publisher.stop()]).then(() => {}),
+    stop: async () => {
+      if (isProfiled) profiles.push({ name: policy || name, profile: await server.ask('profile') });
+      await Promise.all([server.stop(), publisher.stop()]);
+    },
   };
 }
 
@@ -61,6 +73,10 @@ const PATHS = {
   token: '/events/all',
   history: '/events/all',
   'history-own': '/events/own.{n}',
+  ndjson: '/events/all',
+  gzip: '/events/all',
+  workers: '/events/all',
+  'workers-own': '/events/own.{n}',
   silent: '/events/silent',
 };
 
@@ -73,21 +89,26 @@ const sidestreamConfig = ({
   auth,
   history = '',
   historyBytes = '64MiB',
+  policy = '',
+  heartbeat = '0s',
+  compression = '',
+  workers = 1,
   routes = [],
 }) => {
   const access = auth ? 'authenticated' : 'public';
-  const policy = `access: ${access}, history: { ${history} }`;
+  const common = `access: ${access}, history: { ${history} }`;
   return `\
 http: { listen: 127.0.0.1:${port} }
 ops: { listen: 127.0.0.1:${opsPort}, readyNeedsNats: true }
 nats: { servers: ['${natsUrl}'] }
-sse: { heartbeat: 0s }
+sse: { heartbeat: ${heartbeat}${compression && `, compression: [${compression}]`} }
+${workers > 1 ? `workers: ${workers}` : ''}
 limits: { connections: 20000, connectRate: 100000/s, history: ${historyBytes} }
 ${auth}
 channels:
-  all: { channel: all, subject: ${name}.all, ${policy} }
-  own: { channel: 'own.{n}', subject: '${name}.own.{n}', ${policy} }
-  silent: { channel: silent, subject: ${name}.silent, ${policy} }
+  all: { channel: all, subject: ${name}.all, ${common}${policy && `, ${policy}`} }
+  own: { channel: 'own.{n}', subject: '${name}.own.{n}', ${common} }
+  silent: { channel: silent, subject: ${name}.silent, ${common} }
 ${routes.map((route) => `  ${route}\n`).join('')}log: { level: warn }
 `;
 };

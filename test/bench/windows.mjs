@@ -17,11 +17,13 @@
 
 /**
  * Events at a steady pace: `perSecond` turns a second of `burst` events each, to the channel that all share.
- * @param {Party} party @param {{ perSecond: number, burst: number, seconds: number, connections: number }} plan
+ * @param {Party} party
+ * @param {{ perSecond: number, burst: number, seconds: number, connections: number, padding?: number, format?: 'json' | 'records' }} plan
+ *   the last two as of `shapedData`
  */
-export function steady({ server, load }, { perSecond, burst, seconds, connections }) {
+export function steady({ server, load }, { perSecond, burst, seconds, connections, padding, format }) {
   return measure({ server, load }, async () => {
-    const turns = await server.publish('steady', { perSecond, burst, seconds });
+    const turns = await server.publish('steady', { perSecond, burst, seconds, padding, format });
     return turns * burst * connections;
   });
 }
@@ -114,10 +116,12 @@ const QUIET_MS = 3000;
  */
 export async function measure({ server, load }, publish) {
   await load.ask('takeLatencies');
+  await server.startProfile?.();
   const [before, cpuBefore, loadBefore] = await state(server, load);
   const expected = await publish();
   const after = await load.ask('deliveries', { count: before.delivered + expected, quietMs: QUIET_MS });
   const [, cpuAfter, loadAfter] = await state(server, load);
+  await server.stopProfile?.();
   const final = await load.ask('report');
   return {
     expected,

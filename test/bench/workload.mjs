@@ -16,6 +16,28 @@ export function eventData() {
   return process.hrtime.bigint().toString().padStart(TIME_DIGITS, '0') + FILLER;
 }
 
+/**
+ * The same, with `padding` more bytes behind it, in a JSON object with what a route may pick out, or with records behind it
+ * as services publish them: some 500 bytes that can be compressed to half.
+ * @param {{ padding?: number, format?: 'json' | 'records' }} shape
+ */
+export function shapedData({ padding = 0, format }) {
+  const data = eventData();
+  if (format === 'json') return `{"type":"price","email":"someone@example.com","data":"${data}"}`;
+  if (format === 'records') return data + RECORDS;
+  return padding === 0 ? data : data + 'x'.repeat(padding);
+}
+
+const RECORDS = JSON.stringify(
+  ['Berlin', 'Hamburg', 'Lyon', 'Turin'].map((city, i) => ({
+    order: (i + 1) * 730_241_177,
+    city,
+    status: i % 2 ? 'shipped' : 'pending',
+    price: (i + 3) * 47.53,
+    at: 1_700_000_000_000 + i * 77_777_773,
+  })),
+);
+
 /** Digits of the number behind the time, where events are numbered. */
 export const NUMBER_DIGITS = 10;
 
@@ -68,18 +90,19 @@ const SHORTEST_TURN_MS = 5;
 
 /**
  * The requests that whoever publishes answers. `shared(first, count)` sends `count` events at once to the channel
- * that all connections share; `own(n, connections)` sends one event to the n-th target's own channel.
- * @param {{ shared: (first: number, count: number) => void, own: (n: number, connections: number) => void }} send
+ * that all connections share, in a shape of `shapedData`; `own(n, connections)` sends one event to the n-th target's own channel.
+ * @param {{ shared: (first: number, count: number, shape: Parameters<typeof shapedData>[0]) => void, own: (n: number, connections: number) => void }} send
  */
 export function publisherRequests(send) {
   let sequence = 0;
-  const shared = (count) => {
-    send.shared(sequence, count);
+  const shared = (count, shape) => {
+    send.shared(sequence, count, shape);
     sequence += count;
   };
   return {
-    steady: ({ perSecond, burst, seconds }) => pace({ perSecond, seconds, emit: () => shared(burst) }),
-    burst: ({ burst }) => shared(burst),
+    steady: ({ perSecond, burst, seconds, ...shape }) =>
+      pace({ perSecond, seconds, emit: () => shared(burst, shape) }),
+    burst: ({ burst, ...shape }) => shared(burst, shape),
     spread: ({ perSecond, seconds, connections }) =>
       pace({ perSecond, seconds, emit: (n) => send.own(n, connections) }),
     spreadBurst({ count, connections }) {

@@ -188,7 +188,6 @@ class Model {
     const { connection, res, owed } = this.#stream;
     expect(connection.isOpen).toBe(true);
     const last = decode(this.#way, res.bytes, false).at(-1)?.id ?? '';
-    // What was held back comes with its own, earlier position.
     for (const { log, offset, data } of owed)
       expect(positionIn(last, log.epoch), `cursor behind ${data}`).toBeGreaterThanOrEqual(offset);
     connection.close('draining');

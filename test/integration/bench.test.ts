@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const RUN = fileURLToPath(new URL('../bench/run.mjs', import.meta.url));
+
+const hasPerl = spawnSync('perl', ['-MSocket', '-MIO::Select', '-e', '1']).status === 0;
 
 /** What one allocation per delivery would take of the heap at least: a number in V8's own box. */
 const SMALLEST_OBJECT_BYTES = 16;
@@ -92,6 +94,21 @@ describe('npm run bench', () => {
     expect(forMany.heapBytes).toBeLessThan(50 * DATA_BYTES);
   }, 90_000);
 
+  it('shows what compression costs a delivery, of which it takes nothing of the heap', async () => {
+    const size = ['--connections', '400', '--rate', '100', '--seconds', '2', '--rounds', '2'];
+    const { code, stdout, stderr } = await run(['--only', 'fanout-gzip', '--json', ...size]);
+
+    expect(code, stdout + stderr).toBe(0);
+    const { results } = JSON.parse(stdout);
+    const figures = { cpuMicros: some, heapBytes: some, p50Ms: some, p99Ms: some };
+    expect(results).toEqual([
+      line('fanout-gzip', 'sidestream', { ...figures, timesBase: some }),
+      line('fanout-gzip', 'no gzip', { ...figures, timesBase: 1 }),
+    ]);
+    const [compressed, plain]: { heapBytes: number }[] = results;
+    expect(compressed?.heapBytes).toBeLessThan((plain?.heapBytes ?? 0) + SMALLEST_OBJECT_BYTES);
+  }, 90_000);
+
   it('has all clients come back at once, from memory or by one read a channel, and each with what it missed', async () => {
     const size = ['--connections', '200', '--seconds', '0.4', '--rounds', '2'];
     const { code, stdout, stderr } = await run(['--only', 'resume-one,resume-many', '--json', ...size]);
@@ -123,7 +140,108 @@ describe('npm run bench', () => {
     );
   }, 90_000);
 
+  it('sets a channel with one subscriber beside a fan-out that never stops, and times who connects', async () => {
+    const size = ['--connections', '500', '--seconds', '1', '--rounds', '1'];
+    const { code, stdout, stderr } = await run(['--only', 'slices', '--json', ...size]);
+
+    expect(code, stdout + stderr).toBe(0);
+    const small = { p50Ms: some, p99Ms: some, visitP99Ms: some };
+    expect(JSON.parse(stdout).results).toEqual([
+      line('slices', 'fan-out never stops', {
+        ...small,
+        fanoutMs: some,
+        p99OfFanout: some,
+        visitOfFanout: some,
+      }),
+      line('slices', 'fan-out at times', small),
+      line('slices', 'no fan-out', small),
+    ]);
+  }, 90_000);
+
+  it.skipIf(!hasPerl)(
+    'sets who keeps up beside readers that do not, and has each policy act on these',
+    async () => {
+      const size = ['--connections', '200', '--seconds', '1.5', '--rounds', '1'];
+      const { code, stdout, stderr } = await run(['--only', 'slow', '--json', ...size]);
+
+      expect(code, stdout + stderr).toBe(0);
+      const { results } = JSON.parse(stdout);
+      expect(results).toEqual(
+        ['close', 'drop', 'latest'].flatMap((policy) => [
+          line('slow', `${policy}, slow ones`, { p99Times: some, pendingBytes: some }),
+          line('slow', `${policy}, none slow`, { p99Ms: some }),
+        ]),
+      );
+      const [close, , drop, , latest]: { closed: number; spared: number }[] = results;
+      expect(close?.closed).toBeGreaterThan(0);
+      expect(drop).toMatchObject({ closed: 0, spared: expect.toSatisfy((events: number) => events > 0) });
+      expect(latest).toMatchObject({ closed: 0, spared: expect.toSatisfy((events: number) => events > 0) });
+    },
+    90_000,
+  );
+
+  it('shows what other transports, polls, shaping and workers cost, each beside what they are compared with', async () => {
+    const rows = 'fanout-ndjson,fanout-workers,poll,shaped';
+    const size = ['--connections', '200', '--seconds', '0.6', '--rounds', '1'];
+    const { code, stdout, stderr } = await run(['--only', rows, '--json', ...size]);
+
+    expect(code, stdout + stderr).toBe(0);
+    const cost = { cpuMicros: some, timesBase: some };
+    expect(JSON.parse(stdout).results).toEqual([
+      line('fanout-ndjson', 'sidestream', cost),
+      line('fanout-ndjson', 'sse', cost),
+      line('fanout-workers', 'sidestream', cost),
+      line('fanout-workers', 'one process', cost),
+      line('poll', 'sidestream', cost),
+      line('poll', 'sse', cost),
+      line('shaped', 'throttle: 100ms', cost),
+      line('shaped', 'redact, map', cost),
+      line('shaped', 'raw', cost),
+    ]);
+  }, 90_000);
+
+  it('follows how cost grows with connections and channels, up to one for each', async () => {
+    const rows = 'grow-connections,grow-channels';
+    const size = ['--connections', '200', '--seconds', '0.4', '--rounds', '1', '--peers', 'sidestream,uws'];
+    const { code, stdout, stderr } = await run(['--only', rows, '--json', ...size]);
+
+    expect(code, stdout + stderr).toBe(0);
+    const { results } = JSON.parse(stdout);
+    const step = { cpuMicros: some, timesBase: some, growth: some };
+    expect(results).toEqual([
+      ...[2, 20, 200, 380].map((n) =>
+        line('grow-connections', `${n} connections`, { ...step, idleMicros: some }),
+      ),
+      ...['1 channel', '2 channels', '20 channels', '200 channels'].map((n) =>
+        line('grow-channels', n, step),
+      ),
+    ]);
+  }, 120_000);
+
+  it('tells where the CPU time of one row goes', async () => {
+    const size = ['--connections', '300', '--rate', '50', '--seconds', '1', '--rounds', '1'];
+    const { code, stdout, stderr } = await run([
+      '--profile',
+      'fanout',
+      '--json',
+      '--peers',
+      'sidestream',
+      ...size,
+    ]);
+
+    expect(code, stdout + stderr).toBe(0);
+    const { results, profiles } = JSON.parse(stdout);
+    expect(results).toEqual([line('fanout', 'sidestream', { cpuMicros: some })]);
+    expect(profiles).toHaveLength(1);
+    const { profile }: { profile: { groups: Record<string, number>; top: unknown[] } } = profiles[0];
+    expect(profile.top.length).toBeGreaterThan(0);
+    expect(sumOf(profile.groups)).toBeCloseTo(1);
+    // Of the rest a window as short as this may have caught nothing.
+    expect(profile.groups).toMatchObject({ 'uWebSockets.js: writing (native, the kernel)': some });
+  }, 90_000);
+
   it.each([
+    [['--profile', 'fanout-workers'], 'one process'],
     [['--only', 'fan-out'], 'fan-out is none of'],
     [['--connections', 'many'], 'a number above 0'],
     [['--fast'], '--fast'],
@@ -143,6 +261,9 @@ const some = expect.any(Number);
 function line(row: string, server: string, figures: Readonly<Record<string, unknown>>) {
   return expect.objectContaining({ row, server, note: '', ...figures });
 }
+
+const sumOf = (shares: Readonly<Record<string, number>>) =>
+  Object.values(shares).reduce((sum, share) => sum + share, 0);
 
 const number = (cell: string) => Number(cell.replaceAll(',', ''));
 
