@@ -176,6 +176,10 @@ export class Connection implements Subscriber, WireOwner, Due {
     this.#finish('client');
   }
 
+  get isSpared(): boolean {
+    return this.channels.every(({ lane }) => lane !== undefined);
+  }
+
   paceChanged(): void {
     this.#schedule(this.#context.clock.now());
   }

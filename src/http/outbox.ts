@@ -53,6 +53,11 @@ export class Outbox {
     return this.#bytes;
   }
 
+  /** Places in its lines, those that became empty included. */
+  get places(): number {
+    return this.#lines.reduce((sum, line) => sum + line.places, 0);
+  }
+
   /** Whether the client's cursor is behind what it has been given. */
   get isCursorBehind(): boolean {
     return this.#isCursorBehind;
@@ -85,8 +90,9 @@ export class Outbox {
         this.#hold(frame);
         return;
       }
+      if (known.gap === undefined) this.#lines[known.priority].emptied();
     }
-    const item: Item = { sequence, frame, gap: undefined };
+    const item: Item = { sequence, priority, frame, gap: undefined };
     this.#lines[priority].push(item);
     keyed?.set(key, item);
     this.#hold(frame);
@@ -161,8 +167,10 @@ export class Outbox {
     this.#release(frame);
     const told = this.#gaps.get(lane);
     // Told no later than in this place: else a cursor beyond it might get there first.
-    if (told?.gap !== undefined && told.sequence <= item.sequence) told.gap.skipped += 1;
-    else {
+    if (told?.gap !== undefined && told.sequence <= item.sequence) {
+      told.gap.skipped += 1;
+      this.#lines[item.priority].emptied();
+    } else {
       item.gap = { lane, skipped: 1 };
       this.#gaps.set(lane, item);
     }

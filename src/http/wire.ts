@@ -27,6 +27,8 @@ export interface WireOwner extends Debtor {
   paceChanged(): void;
   /** Everything was written, and the response is about to end in good order. */
   ending(): void;
+  /** Whether it may stay behind as long as it reads at all: what it is too slow for is left out. */
+  readonly isSpared: boolean;
 }
 
 export interface WireOptions {
@@ -55,6 +57,7 @@ export class Wire {
   readonly #ending: Ending | undefined;
   /** Whole milliseconds: a fraction would be an object of its own at each write. */
   lastWriteMs: number;
+  /** When the reader fell behind; where it is spared, when it last took something. */
   behindSinceMs = 0;
   /** Whether what was written last came without its cursor, since it had overtaken what waited. */
   isCursorBehind = false;
@@ -257,8 +260,10 @@ export class Wire {
   }
 
   #onWritable(): boolean {
+    const nowMs = this.#options.clock.now();
     this.#takeBack();
-    this.lastWriteMs = Math.trunc(this.#options.clock.now());
+    this.lastWriteMs = Math.trunc(nowMs);
+    if (this.#options.owner.isSpared) this.behindSinceMs = nowMs;
     let isFull = true;
     while (isFull && this.#handedBytes === 0) {
       Wire.#room = CORK_BYTES;

@@ -148,7 +148,10 @@ export class Delivery {
       if (visited >= STRIDE) {
         visited = 0;
         nowMs = clock.now();
-        if (nowMs >= endMs) return false;
+        if (nowMs >= endMs) {
+          this.#forgetSmall();
+          return false;
+        }
       }
       this.#nextSmall += 1;
       visited += channel.subscribers.size;
@@ -161,6 +164,13 @@ export class Delivery {
     this.#small = [];
     this.#nextSmall = 0;
     return true;
+  }
+
+  // Under load there may never be a turn in which all are through.
+  #forgetSmall(): void {
+    if (this.#nextSmall < 64 || this.#nextSmall * 2 < this.#small.length) return;
+    this.#small = this.#small.slice(this.#nextSmall);
+    this.#nextSmall = 0;
   }
 
   // Nothing is under way: what was put together for it is of no use any more.

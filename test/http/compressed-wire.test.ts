@@ -36,6 +36,7 @@ function setUp(readers: number) {
         throw new Error('cut off');
       },
       paceChanged: () => undefined,
+      isSpared: false,
       ending: () => undefined,
     };
     const clock = new ManualClock();

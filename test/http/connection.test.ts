@@ -145,6 +145,25 @@ describe('a reader that is behind', () => {
     expect([metrics.pendingBytes, connection.isOpen]).toEqual([PENDING_BYTES, true]);
   });
 
+  it.each(['drop', 'latest'] as const)(
+    'of a route that spares it events stays as long as it reads at all: %s',
+    (slow) => {
+      const { send, res, endings, pass, connection } = openConnection({ route: { slow } });
+      res.answer(false);
+      send('a', '1');
+      for (let i = 0; i < 4; i += 1) {
+        send('a', '2');
+        send('a', '3');
+        pass(STALLED_MS * 0.6);
+        res.answer(false);
+        res.becomeWritable();
+      }
+      expect(connection.isOpen).toBe(true);
+      for (let i = 0; i < 3; i += 1) pass(STALLED_MS * 0.6);
+      expect([endings, res.cutOff]).toEqual([['slow'], true]);
+    },
+  );
+
   it('is cut off as slow once it has been behind for limits.stalled, though it reads a little all the time', () => {
     const { send, res, read, endings, pass } = openConnection();
     res.answer(false);

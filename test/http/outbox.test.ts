@@ -62,3 +62,48 @@ it('what waits is dropped to the last, also where very much has come and gone in
   outbox.drop(0);
   expect([outbox.bytes, lane.counts.dropped]).toEqual([0, 200 - 79]);
 });
+
+it.each(['drop', 'latest'] as const)(
+  'no more places are held than there are events, however many come to a reader that takes none: %s',
+  (policy) => {
+    const { outbox } = setUp();
+    const lane: Lane = { channel: 'b', policy, counts: { dropped: 0, superseded: 0 } };
+    for (let sequence = 1; sequence <= 10_000; sequence += 1) {
+      const priority = policy === 'drop' || sequence % 3 === 0 ? 0 : sequence % 3 === 1 ? 1 : 2;
+      const position = { sequence, offset: sequence, log: { epoch: 'e' }, idLength: 0 };
+      const bytes = Buffer.from('data: x\n\n');
+      outbox.push({ ...position, bytes, isNotice: false, priority, lane, key: 'k' });
+      outbox.drop(10 * bytes.length);
+    }
+    expect(lane.counts.dropped + lane.counts.superseded).toBeGreaterThan(9900);
+    expect(outbox.places).toBeLessThan(300);
+  },
+);
+
+it('a value that replaces another goes with its own priority where that is higher, and in the place of the other where it is not', () => {
+  const { outbox } = setUp();
+  const lane: Lane = { channel: 'b', policy: 'latest', counts: { dropped: 0, superseded: 0 } };
+  let sequence = 0;
+  const push = (key: string, priority: Priority, data: string) => {
+    sequence += 1;
+    const position = { sequence, offset: sequence, log: { epoch: 'e' }, idLength: 0 };
+    outbox.push({ ...position, bytes: Buffer.from(data), isNotice: false, priority, lane, key });
+  };
+  push('a', 0, 'a1 ');
+  push('b', 0, 'b1 ');
+  push('c', 0, 'c1 ');
+  push('b', 2, 'b2 ');
+  push('a', 0, 'a2 ');
+  const out: string[] = [];
+  for (let next = outbox.next(); next !== undefined; next = outbox.next())
+    out.push(Buffer.from(next.bytes).toString());
+  expect(out.join('').replaceAll(/event: sidestream.skipped\ndata: .*\n\n/g, '')).toBe('b2 a2 c1 ');
+});
+
+it('a client that was told of a drop is brought up to date: its cursor is behind', () => {
+  const { outbox, push, read } = setUp();
+  push(0, 0);
+  outbox.drop(0);
+  read();
+  expect(outbox.isCursorBehind).toBe(true);
+});

@@ -47,6 +47,7 @@ class Written {
         waitingBytes: 0,
         abort: () => expect.unreachable('it is not cut off'),
         paceChanged: () => undefined,
+        isSpared: false,
         ending: () => this.#release(),
       },
       clock,
