@@ -14,7 +14,7 @@ export interface Chosen {
 /** The renderings of a server, one of each kind: what is made for one connection is there for the next. */
 export class Renderings {
   readonly #encoding: Encoding;
-  readonly #made = new Map<Coding | undefined, Record<Format, Rendering>>();
+  readonly #made = new Map<Coding | undefined, Record<Format, Chosen>>();
 
   constructor(sse: Pick<Config['sse'], 'compression'>) {
     this.#encoding = new Encoding(sse);
@@ -28,15 +28,16 @@ export class Renderings {
   /** What a client gets that takes this format; headers that say so, but for `Content-Type`. */
   choose(format: Format, acceptEncoding: string): Chosen {
     const coding = this.#encoding.choose(acceptEncoding);
-    const headers = this.#encoding.headers(coding);
-    if (format === 'sse' && coding === undefined) return { rendering: undefined, headers };
-    return { rendering: this.#of(coding)[format], headers };
+    return (this.#made.get(coding) ?? this.#make(coding))[format];
   }
 
-  #of(coding: Coding | undefined): Record<Format, Rendering> {
-    const known = this.#made.get(coding);
-    if (known !== undefined) return known;
-    const made = { sse: new Rendering('sse', coding), ndjson: new Rendering('ndjson', coding) };
+  #make(coding: Coding | undefined): Record<Format, Chosen> {
+    const headers = this.#encoding.headers(coding);
+    const sse = coding === undefined ? undefined : new Rendering('sse', coding);
+    const made = {
+      sse: { rendering: sse, headers },
+      ndjson: { rendering: new Rendering('ndjson', coding), headers },
+    };
     this.#made.set(coding, made);
     return made;
   }

@@ -317,30 +317,25 @@ export class Server {
     const { metrics, log } = this.#options;
     const client = { address, identity };
     this.#countChannels(client, destinations);
-    const common = { destinations, cursor: request.cursor, headers: this.#cors.headers(ask.origin) };
+    const { cursor } = request;
+    const headers = this.#cors.headers(ask.origin);
+    const chosen = this.#renderings.choose(
+      offer.transport === 'ndjson' ? 'ndjson' : 'sse',
+      ask.acceptEncoding,
+    );
     metrics.connections += 1;
     metrics.connectionsOpened += 1;
     const id =
       poll === undefined
-        ? this.#stream(res, client, this.#rendered(ask, offer, common))
-        : this.#poll(res, client, {
-            ...poll,
-            ...common,
-            chosen: this.#renderings.choose('sse', ask.acceptEncoding),
-          });
+        ? this.#stream(res, client, { destinations, cursor, headers, chosen, mediaType: offer.mediaType })
+        : this.#poll(res, client, { ...poll, destinations, cursor, headers, chosen });
     if (!log.isLevelEnabled('debug')) return;
     const channels = destinations.map(({ channel }) => channel);
     log.debug({ connection: id, user: identity?.subject, channels, address }, 'stream opened');
   }
 
-  #rendered(ask: Ask, { transport, mediaType }: Offer, options: Omit<StreamOptions, 'mediaType'>) {
-    const format = transport === 'ndjson' ? 'ndjson' : 'sse';
-    const { rendering, headers } = this.#renderings.choose(format, ask.acceptEncoding);
-    return { ...options, rendering, mediaType, headers: [...headers, ...options.headers] };
-  }
-
   #stream(res: HttpResponse, client: Client, options: StreamOptions): string {
-    const connection = new Connection(res, client, this.#context, options.rendering);
+    const connection = new Connection(res, client, this.#context, options.chosen?.rendering);
     this.#connections.add(connection);
     openStream(connection, res, this.#context, options);
     return connection.id;

@@ -4,12 +4,12 @@ import type { Recovered } from '../hub/recovery.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { MAX_LOGS, type Position } from '../protocol/cursor.ts';
-import type { Rendering } from '../protocol/rendering.ts';
 import { encodeControl, retryLine } from '../protocol/sse.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
 import type { Connection } from './connection.ts';
 import { STREAM_HEADERS } from './refusal.ts';
+import type { Chosen } from './renderings.ts';
 import type { Retry } from './retry.ts';
 import type { HttpResponse } from './uws.ts';
 
@@ -56,8 +56,8 @@ export interface StreamContext {
 export interface StreamOptions {
   readonly destinations: readonly Destination[];
   readonly cursor: readonly Position[] | undefined;
-  /** Absent where the shared bytes go out as they are. */
-  readonly rendering?: Rendering | undefined;
+  /** Absent where nothing is chosen: plain events. */
+  readonly chosen?: Chosen;
   readonly mediaType: string;
   /** Besides those of every stream. */
   readonly headers: readonly (readonly [string, string])[];
@@ -73,14 +73,15 @@ export function openStream(
   connection: Connection,
   res: HttpResponse,
   context: StreamContext,
-  { destinations, cursor, mediaType, headers }: StreamOptions,
+  options: StreamOptions,
 ): void {
+  const { destinations, cursor } = options;
   const { hub, retry, log } = context;
   res.onAborted(() => connection.onAborted());
   for (const destination of destinations) hub.subscribe(connection, destination);
   // Mostly the greeting can follow at once, and both are one write.
   let first = retryLine(retry.next());
-  writeHead(res, mediaType, headers);
+  writeHead(res, options);
   connection.begin();
   const recovery = hub.recovery(connection, connection.channels, cursor);
   connection.recovery = recovery;
@@ -100,11 +101,12 @@ export function openStream(
   first = '';
 }
 
-function writeHead(res: HttpResponse, mediaType: string, headers: StreamOptions['headers']): void {
+function writeHead(res: HttpResponse, { mediaType, chosen, headers }: StreamOptions): void {
   res.writeStatus('200 OK');
   // No charset: some Go clients compare the type exactly.
   res.writeHeader('Content-Type', mediaType);
   for (const [name, value] of STREAM_HEADERS) res.writeHeader(name, value);
+  for (const [name, value] of chosen?.headers ?? []) res.writeHeader(name, value);
   for (const [name, value] of headers) res.writeHeader(name, value);
   // Whoever is told to come back must come by a new connection, or a load balancer has no say in where to.
   res.writeHeader('Connection', 'close');
