@@ -7,6 +7,7 @@ import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
 import type { Config, HostPort } from './config/schema.ts';
 import { Control } from './control/control.ts';
 import { TicketBucket } from './control/ticket-bucket.ts';
+import { SidestreamError } from './errors.ts';
 import { exposeMetrics, familiesOf } from './exposition.ts';
 import type { DrainChoices } from './http/drain.ts';
 import { OpsServer } from './http/ops.ts';
@@ -41,6 +42,8 @@ export interface Shared {
   readonly others: Others;
   /** How long it waits for NATS before it listens, in milliseconds: until then the others take whoever comes. */
   readonly patienceMs: number;
+  /** Whether it does not listen at all where it would refuse all streams then: another lets them in, and is to go. */
+  readonly needsNats: boolean;
   /** Takes a ticket for used, of all of them. Never rejects. */
   claimTicket(key: string): Promise<Claim>;
 }
@@ -50,7 +53,7 @@ export interface Bridge {
   readonly metrics: Metrics;
   /** Whether streams are given: NATS was reached once, and what was revoked is known. */
   readonly accepting: boolean;
-  /** Listens and begins to connect to NATS; gives the addresses. @throws SidestreamError LISTEN_FAILED */
+  /** Listens and begins to connect to NATS; gives the addresses. @throws SidestreamError LISTEN_FAILED, NATS_UNREACHABLE */
   start(): Promise<{ readonly http: HostPort; readonly ops?: HostPort }>;
   /** Fails readiness, refuses new streams, ends those that are open, each at its time. */
   drain(choices?: DrainChoices): Promise<void>;
@@ -183,6 +186,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
       await authentication.start();
       nats.start();
       if (shared !== undefined) await atMost(shared.patienceMs, Promise.all([connected, control?.loaded]));
+      if (shared?.needsNats && !accepting()) throw unreachable(nats.ready, shared.patienceMs);
       const http = await server.listen();
       const addresses = ops === undefined ? { http } : { http, ops: await ops.listen() };
       const about = { ...addresses, uws: uwsVersion, node: process.version, version };
@@ -220,6 +224,14 @@ async function atMost(patienceMs: number, awaited: Promise<unknown>): Promise<vo
   });
   await Promise.race([over, awaited]);
   clearTimeout(timer);
+}
+
+function unreachable(isConnected: boolean, patienceMs: number): SidestreamError {
+  const missed = isConnected ? 'JetStream did not tell what was revoked' : 'NATS was not reached';
+  return new SidestreamError(
+    'NATS_UNREACHABLE',
+    `${missed} within ${patienceMs} ms, which the worker to be replaced has; see nats in the config`,
+  );
 }
 
 function unready(config: Config, metrics: Metrics): string | undefined {

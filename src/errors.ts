@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   UWS_UNAVAILABLE: 'No uWebSockets.js binary loads on this platform, Node version and libc.',
   LISTEN_FAILED: 'An address cannot be listened on.',
   NATS_OPTIONS_INVALID: 'A NATS credential, key or certificate file cannot be read or is malformed.',
+  NATS_UNREACHABLE: 'A worker cannot reach NATS that was to take the place of one that lets streams in.',
   WORKER_DIED: 'Workers end as soon as they are started, and none is left that serves.',
   TOKEN_UNSIGNABLE: 'The config holds no key with which `sidestream token` could sign.',
 } as const;

@@ -163,7 +163,7 @@ function exposeStreams(to: Exposition, metrics: Metrics): void {
   );
   to.gauge(
     'sidestream_slow_connections',
-    'Streams whose reader is behind now.',
+    'Streams, and answers to long polls, whose reader is behind now.',
     () => metrics.slowConnections,
   );
   to.gauge('sidestream_pending_bytes', 'Bytes that wait for slow readers.', () => metrics.pendingBytes);

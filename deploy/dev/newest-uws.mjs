@@ -18,18 +18,24 @@ const COPY = join(CACHE, 'newest-uws');
 const ITS_OWN = new Set(['.cache', 'node_modules', 'dist']);
 const LEFT_OUT = new Set([...ITS_OWN, '.git', '.mirror']);
 
-/** What stands on how the binary writes, holds back, ends and reports. */
+/** What stands on how the binary writes, holds back, ends, reports and listens, and on what only a newer Node's zlib has (zstd). */
 const TESTS = [
   'test/framing',
   'test/http/',
+  'test/protocol/',
   'test/integration/aborts',
   'test/integration/backpressure',
   'test/integration/bad-requests',
+  'test/integration/compression',
   'test/integration/drain',
   'test/integration/events',
   'test/integration/lifetime',
+  'test/integration/ndjson',
+  'test/integration/poll',
   'test/integration/slow-readers',
+  'test/integration/switching',
   'test/integration/tls',
+  'test/integration/workers.test',
 ];
 
 /** Why there is nothing to do, or it cannot be done here. */

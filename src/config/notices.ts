@@ -1,7 +1,13 @@
 import zlib from 'node:zlib';
+import { compilePattern, Pattern } from '../routing/pattern.ts';
 import { canVerify } from './auth-rules.ts';
 import type { Finding } from './findings.ts';
 import type { Config } from './schema.ts';
+import { formatSize } from './units.ts';
+import { checkShares, checkWorkers } from './worker-notices.ts';
+
+/** So long a single payload may hold up all others for the sake of one pattern, in milliseconds, before `check` speaks of it. */
+const MAX_PATTERN_MS = 100;
 
 /** What works but is probably not what was meant, or is less safe than it looks: the config is taken all the same. */
 export function noticesOf(config: Config): Finding[] {
@@ -23,8 +29,11 @@ const NOTICES = [
   checkBucket,
   checkKeys,
   checkControl,
+  checkSlow,
+  checkPatterns,
   checkCompression,
   checkWorkers,
+  checkShares,
 ];
 
 function checkUnused({ auth, channels }: Config): Finding[] {
@@ -166,6 +175,34 @@ function checkControl({ channels, sse }: Config): Finding[] {
   return [{ path: ['sse', 'control'], message }];
 }
 
+/** What is dropped is told as a gap, which is of no use to values, and is not told at all without control events. */
+function checkSlow({ channels, sse }: Config): Finding[] {
+  const quiet = 'loses events of readers that are behind, and with sse.control: false they are not told';
+  const stale =
+    'may drop the newest value of a key, and a reader shows an older one until that changes again: write latest';
+  return Object.entries(channels).flatMap(([name, { source, slow }]): Finding[] => {
+    if (slow !== 'drop') return [];
+    const path = ['channels', name, 'slow'];
+    if (source.kind === 'kv') return [{ path, message: stale }];
+    return sse.control ? [] : [{ path, message: `${quiet}: write close` }];
+  });
+}
+
+function checkPatterns({ channels, limits }: Config): Finding[] {
+  return Object.entries(channels).flatMap(([name, { redact }]) =>
+    redact.flatMap((rule, index): Finding[] => {
+      const compiled = rule.kind === 'pattern' && compilePattern(rule.pattern, rule.flags);
+      if (!(compiled instanceof Pattern)) return [];
+      const worstMs = compiled.worstMs(limits.eventBytes);
+      if (worstMs <= MAX_PATTERN_MS) return [];
+      const message =
+        'may hold up everybody for long by one payload that is made for it: write a simpler pattern, or lower limits.event';
+      const detail = `about ${Math.round(worstMs)} ms for ${formatSize(limits.eventBytes)}`;
+      return [{ path: ['channels', name, 'redact', index, 'pattern'], message, detail }];
+    }),
+  );
+}
+
 function checkCompression({ sse }: Config): Finding[] {
   if ('zstdCompressSync' in zlib) return [];
   const message =
@@ -173,15 +210,4 @@ function checkCompression({ sse }: Config): Finding[] {
   return sse.compression.flatMap((coding, index) =>
     coding === 'zstd' ? [{ path: ['sse', 'compression', index], message }] : [],
   );
-}
-
-/** Each process counts the positions of core routes by itself. */
-function checkWorkers({ channels, workers }: Config): Finding[] {
-  const cores = Object.values(channels).filter(
-    ({ source, history }) => source.kind === 'core' && history.size > 0,
-  );
-  if (workers === 1 || cores.length === 0) return [];
-  const message =
-    'makes several processes, each with a history of its own of core routes: who comes back to another one is told a reset there; give routes that must miss nothing a stream';
-  return [{ path: ['workers'], message }];
 }

@@ -58,10 +58,10 @@ const redaction = section('What else is replaced, or with what.', {
   ).optional(),
   pattern: text({
     type: 'regular expression',
-    expected: 'a regular expression like "\\\\d{13,19}"',
+    expected: 'a regular expression like "\\\\b\\\\d{4}([ -]?\\\\d{4}){3}\\\\b"',
     description:
-      'In place of `pointer`: a regular expression. Whatever it matches is replaced, wherever it stands in a string, a member name or a number of a JSON payload, and anywhere in other payloads. Look-around, back-references and named groups are refused, since no payload may make matching slow.',
-    example: '"\\\\d{13,19}"',
+      'In place of `pointer`: a regular expression. Whatever it matches is replaced, wherever it stands in a string, a member name or a number of a JSON payload, and anywhere in other payloads. A number of which a part matches becomes a string. Prefer a pointer where the field is known. Look-around, back-references and named groups are refused, since no payload may make matching slow.',
+    example: '"\\\\b\\\\d{4}([ -]?\\\\d{4}){3}\\\\b"',
   }).optional(),
   flags: text({
     type: '`i`, `s`, `is`',
@@ -82,8 +82,8 @@ export const redact = list(
   either(pointer(`${WILD} The value that it leads to is replaced.`, '/user/email', true), redaction),
   {
     description:
-      'What is replaced in payloads before anything is kept or sent: a JSON pointer, a mapping with `pointer` or `pattern`, or a list of these. Use it where a subject carries more than browsers may see, and its publisher cannot leave it out. With a pointer, a payload that is not JSON is dropped and counted. Headers, subjects and channel names stay as they are.',
-    example: '[/user/email, { pattern: "\\\\d{13,19}", with: "***" }]',
+      'What is replaced in payloads before anything is kept or sent: a JSON pointer, a mapping with `pointer` or `pattern`, or a list of these. Use it where a subject carries more than browsers may see, and its publisher cannot leave it out. With a pointer, a payload that is not JSON is dropped and counted. Such a payload is told as a gap. Headers, subjects and channel names stay as they are.',
+    example: '[/user/email, { pattern: "\\\\b\\\\d{4}([ -]?\\\\d{4}){3}\\\\b", with: "***" }]',
   },
 ).prefault([]);
 

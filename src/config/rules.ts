@@ -14,7 +14,16 @@ const WAYS_TO_LOG_IN = [
   ['user', 'password', 'passwordFile'],
 ] as const;
 
-const RULES = [checkCors, checkTls, checkListeners, checkNatsAuth, checkAuth, checkPending, checkRoutes];
+const RULES = [
+  checkCors,
+  checkTls,
+  checkListeners,
+  checkNatsAuth,
+  checkCompression,
+  checkAuth,
+  checkPending,
+  checkRoutes,
+];
 
 /**
  * The rules over several keys. Each looks only at keys that were read well, and runs whatever else is wrong, so that
@@ -62,6 +71,14 @@ function checkPair(
       message: `is missing: ${given} is given, and a certificate and its key go together`,
     },
   ];
+}
+
+function checkCompression({ sse: { compression } }: Settings, { sound }: Judgement): Finding[] {
+  if (!sound('sse', 'compression')) return [];
+  const message = 'is listed before: keep one';
+  return compression.flatMap((coding, index) =>
+    compression.indexOf(coding) < index ? [{ path: ['sse', 'compression', index], message }] : [],
+  );
 }
 
 function checkListeners({ http, ops }: Settings, { sound }: Judgement): Finding[] {

@@ -309,7 +309,7 @@ const limits = section(
       min: '100ms',
       max: '1h',
       description:
-        'How long a reader may stay behind before it is closed. Raise it for phones on bad networks.',
+        'How long a reader may stay behind before it is closed; where all its channels are `slow: drop` or `latest`, how long it may take nothing. Raise it for phones on bad networks.',
     }).prefault('30s'),
     event: size({
       min: '64B',

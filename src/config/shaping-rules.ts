@@ -19,7 +19,9 @@ interface Checked {
 export function checkShaping(path: Path, route: Route, judgement: Judgement): Finding[] {
   const sound = (...keys: (keyof Route)[]) => keys.every((key) => judgement.sound(...path, key));
   const checked = { path, route, sound };
-  return [checkRedact, checkMap, checkBinary, checkLatestBy, checkBatch].flatMap((rule) => rule(checked));
+  return [checkRedact, checkMap, checkBinary, checkLatestBy, checkRateLimit, checkBatch].flatMap((rule) =>
+    rule(checked),
+  );
 }
 
 /** That a single slow reader may have what all of them together may. */
@@ -116,6 +118,16 @@ function checkLatestBy({ path, route, sound }: Checked): Finding[] {
     return [{ path: here, at: 'key', message }];
   }
   return latestBy === 'subject' ? [] : checkHidden(route, sound('redact'), latestBy.pointer, here);
+}
+
+/** Else the last change of a key may be the one that is dropped, and readers keep what was before it. */
+function checkRateLimit({ path, route, sound }: Checked): Finding[] {
+  const { rateLimit, kv } = route;
+  if (kv === undefined || rateLimit === undefined || !sound('rateLimit', 'kv')) return [];
+  if (typeof rateLimit === 'object' && rateLimit.over === 'latest') return [];
+  const message =
+    'cannot drop what is over the rate with kv, where readers would keep an old value: write { rate: 100/s, over: latest } with your rate, or throttle';
+  return [{ path: [...path, 'rateLimit'], message }];
 }
 
 function checkBatch({ path, route, sound }: Checked): Finding[] {

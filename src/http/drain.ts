@@ -42,8 +42,15 @@ export function drainSlot(
   };
 }
 
-/** Ends every connection of `live`; resolves when none is left, at the latest after the time-out. */
-export async function drainConnections(live: ReadonlySet<Connection>, options: DrainOptions): Promise<void> {
+/**
+ * Ends every connection of `live`; resolves when none is left, nor of `ending`, which end by themselves: at the latest after
+ * the time-out.
+ */
+export async function drainConnections(
+  live: ReadonlySet<Connection>,
+  options: DrainOptions,
+  ending: ReadonlySet<Pick<Connection, 'abort'>> = new Set(),
+): Promise<void> {
   const { clock, timeoutMs } = options;
   const startMs = clock.now();
   const waiting = shuffled([...live], clock);
@@ -59,8 +66,8 @@ export async function drainConnections(live: ReadonlySet<Connection>, options: D
         connection.close('draining', slot.retryMs);
         next += 1;
       }
-      if (elapsedMs >= timeoutMs) for (const connection of live) connection.abort('draining');
-      if (live.size > 0) return;
+      if (elapsedMs >= timeoutMs) for (const connection of [...live, ...ending]) connection.abort('draining');
+      if (live.size + ending.size > 0) return;
       clearInterval(timer);
       resolve();
     }

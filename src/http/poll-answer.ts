@@ -1,15 +1,16 @@
 import type { Opened, Recovered } from '../hub/recovery.ts';
 import { formatCursor, parseCursor } from '../protocol/cursor.ts';
-import { type Frame, isOneOf, withOtherId } from '../protocol/frame.ts';
-import { encodeNdjson } from '../protocol/ndjson.ts';
+import { type Frame, isOneOf } from '../protocol/frame.ts';
+import type { Whole } from '../protocol/rendering.ts';
 import type { CloseReason } from '../reasons.ts';
+import { type Given, type PollBodies, sizeOf } from './poll-bodies.ts';
 
 export interface PollBounds {
   /** The cursor that the client brought, as it brought it; empty where it brought none. */
   readonly brought: string;
-  /** Most events in the answer… */
+  /** Most events in the answer, but for those that lie before what it tells of as lost… */
   readonly limit: number;
-  /** …and most bytes of them, as SSE. One position is always given, however large. */
+  /** …and most bytes of them, as they are sent. One position is always given, however large. */
   readonly maxBytes: number;
 }
 
@@ -20,12 +21,6 @@ export interface Farewell {
   readonly retry: number;
 }
 
-interface Given {
-  readonly frame: Frame;
-  /** In the place of its own `id:`, where there is one. */
-  readonly id: string | undefined;
-}
-
 /**
  * What one poll is going to be answered: takes what was missed and what is live, and says when that is worth an answer and
  * what it is. Every answer is followed by a request with its cursor, so that must cover what was given, and nothing else: what
@@ -33,21 +28,26 @@ interface Given {
  */
 export class PollAnswer {
   readonly #bounds: PollBounds;
+  readonly #bodies: PollBodies;
   #channels: readonly Opened[] = [];
   /** Events of this poll alone, as SSE, which no cursor covers. */
   #asides: readonly string[] = [];
   readonly #gathered: Given[] = [];
   #bytes = 0;
+  /** By log, how far the cursor should get, or what is told of as lost now would be again with the next answer. */
+  #lostThrough: Recovered['lostThrough'] = new Map();
   /** By epoch, the earliest position that was left for the next time. */
   readonly #leftAt = new Map<string | undefined, number>();
 
-  constructor(bounds: PollBounds) {
+  constructor(bounds: PollBounds, bodies: PollBodies) {
     this.#bounds = bounds;
+    this.#bodies = bodies;
   }
 
   /** What the client is told of its channels, and what it missed. `asides`: events without an `id:`, as SSE. */
-  recovered({ channels, replay }: Pick<Recovered, 'channels' | 'replay'>, asides: readonly string[]): void {
+  recovered({ channels, replay, lostThrough }: Omit<Recovered, 'cursor'>, asides: readonly string[]): void {
     this.#channels = channels;
+    this.#lostThrough = lostThrough;
     this.#asides = asides;
     const { frames, ids } = replay;
     for (const [i, frame] of frames.entries()) this.#gather(frame, ids?.[i]);
@@ -71,35 +71,41 @@ export class PollAnswer {
   }
 
   /** The answer's body, JSON in UTF-8. `retryMs`: when to ask again where a request fails. */
-  body(cursor: string, retryMs: number, farewell: Farewell | undefined): Uint8Array {
+  body(cursor: string, retryMs: number, farewell: Farewell | undefined): Whole {
     const { cursor: next, events } = this.#cut(cursor);
-    const head = JSON.stringify({ cursor: next, channels: this.#channels });
-    const tail = JSON.stringify(
+    const said = JSON.stringify({ cursor: next, channels: this.#channels });
+    const own = this.#asides.map((text) => Buffer.from(this.#bodies.line(text)).toString()).join();
+    const comma = own !== '' && events.length > 0 ? ',' : '';
+    const end = JSON.stringify(
       farewell === undefined ? { retry: retryMs } : { retry: retryMs, close: farewell },
     );
-    const pieces: Uint8Array[] = [Buffer.from(`${head.slice(0, -1)},"events":[`)];
-    const lines = [...this.#asides.map((text) => Buffer.from(text)), ...events.map(bytesOf)].map(
-      encodeNdjson,
-    );
-    for (const [i, line] of lines.entries()) pieces.push(...(i === 0 ? [line] : [COMMA, line]));
-    pieces.push(Buffer.from(`],${tail.slice(1)}`));
-    return Buffer.concat(pieces);
+    return {
+      head: Buffer.from(`${said.slice(0, -1)},"events":[${own}${comma}`),
+      shared: this.#bodies.joined(events),
+      tail: Buffer.from(`],${end.slice(1)}`),
+    };
   }
 
   #gather(frame: Frame, id: string | undefined): void {
-    const { limit, maxBytes } = this.#bounds;
-    const last = this.#gathered.at(-1)?.frame;
-    const size = this.#bytes + frame.bytes.length;
-    const fits = last === undefined || (this.#gathered.length < limit && size <= maxBytes);
-    // One message that two channels have is one position: half of it would come again.
-    const belongs = last !== undefined && isOneOf(last, frame);
-    if (this.#leftAt.size === 0 && (fits || belongs)) {
-      this.#gathered.push({ frame, id });
-      this.#bytes = size;
-      return;
+    const { log, offset } = frame;
+    const isPressing = offset <= (this.#lostThrough.get(log) ?? -1);
+    if (isPressing ? !this.#leftAt.has(log.epoch) : this.#leftAt.size === 0) {
+      const given = this.#bodies.given(frame, id);
+      const size = this.#bytes + sizeOf(given);
+      if (this.#hasRoomFor(frame, size, isPressing ? Infinity : this.#bounds.limit)) {
+        this.#gathered.push(given);
+        this.#bytes = size;
+        return;
+      }
     }
-    const { epoch } = frame.log;
-    this.#leftAt.set(epoch, Math.min(this.#leftAt.get(epoch) ?? Infinity, frame.offset));
+    this.#leftAt.set(log.epoch, Math.min(this.#leftAt.get(log.epoch) ?? Infinity, offset));
+  }
+
+  #hasRoomFor(frame: Frame, size: number, limit: number): boolean {
+    const { maxBytes } = this.#bounds;
+    const last = this.#gathered.at(-1)?.frame;
+    // One message that two channels have is one position: half of it would come again.
+    return last === undefined || isOneOf(last, frame) || (this.#gathered.length < limit && size <= maxBytes);
   }
 
   /** The furthest cursor that passes by nothing that was left, and what it covers. */
@@ -118,10 +124,4 @@ export class PollAnswer {
     );
     return { cursor: formatCursor(positions, ({ offset }) => offset), events };
   }
-}
-
-const COMMA = Buffer.from(',');
-
-function bytesOf({ frame, id }: Given): Uint8Array {
-  return id === undefined ? frame.bytes : withOtherId(frame, id).bytes;
 }

@@ -13,6 +13,8 @@ export interface Chosen {
 
 /** The renderings of a server, one of each kind: what is made for one connection is there for the next. */
 export class Renderings {
+  /** NDJSON in no content coding. */
+  readonly lines = new Rendering('ndjson', undefined);
   readonly #encoding: Encoding;
   readonly #made = new Map<Coding | undefined, Record<Format, Chosen>>();
 
@@ -36,7 +38,7 @@ export class Renderings {
     const sse = coding === undefined ? undefined : new Rendering('sse', coding);
     const made = {
       sse: { rendering: sse, headers },
-      ndjson: { rendering: new Rendering('ndjson', coding), headers },
+      ndjson: { rendering: coding === undefined ? this.lines : new Rendering('ndjson', coding), headers },
     };
     this.#made.set(coding, made);
     return made;

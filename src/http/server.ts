@@ -17,6 +17,7 @@ import { Failures } from './failures.ts';
 import { type Listening, listen } from './listen.ts';
 import { ALONE, type Others } from './others.ts';
 import { Poll, type PollContext, type PollOptions } from './poll.ts';
+import { PollBodies } from './poll-bodies.ts';
 import { refusal, writeAnswer } from './refusal.ts';
 import { Renderings } from './renderings.ts';
 import {
@@ -99,6 +100,7 @@ export class Server {
       connections: () => this.#connections.size + this.#polls.size,
     });
     const { sse, limits } = config;
+    this.#renderings = new Renderings(sse);
     this.#context = {
       clock,
       wheel,
@@ -108,13 +110,13 @@ export class Server {
       limits,
       retry: this.#retry,
       waiting: new Waiting(limits.pendingTotalBytes, metrics),
+      bodies: new PollBodies(this.#renderings.lines),
       log: options.log,
       ended: (...end: [Connection | Poll, Ending]) => this.#ended(...end),
     };
     this.#failures = new Failures(clock, config.auth.failureRatePerSecond, this.#others);
     const { checksTokens } = options.authenticator;
     this.#needsAddresses = checksTokens || this.#admission.countsAddresses;
-    this.#renderings = new Renderings(sse);
     this.#wanted = {
       encoding: this.#renderings.readsEncoding,
       forwardedHeader: this.#addresses.behindProxies ? this.#addresses.header : undefined,
@@ -166,7 +168,7 @@ export class Server {
     if (closesPort) this.#listening?.close();
     for (const poll of this.#polls) poll.close('draining');
     const { retryMs } = config.sse;
-    await drainConnections(this.#connections, { clock, retryMs, ...config.drain, ...rate });
+    await drainConnections(this.#connections, { clock, retryMs, ...config.drain, ...rate }, this.#polls);
   }
 
   /** Ends the streams that match, telling the reason; says how many. */

@@ -1,5 +1,4 @@
 import type { Metrics } from '../metrics.ts';
-import type { Frame } from '../protocol/frame.ts';
 
 /** A connection whose reader is behind. */
 export interface Debtor {
@@ -7,6 +6,11 @@ export interface Debtor {
   readonly waitingBytes: number;
   /** Cuts it off; what waited for it is let go of. */
   abort(ending: 'slow'): void;
+}
+
+/** Bytes that wait for several connections: the same object for all of them. A frame is such. */
+interface Held {
+  readonly bytes: Uint8Array;
 }
 
 /** Once the bound is passed, so much of it is kept: not one connection at a time is cut off, with a search for each. */
@@ -20,7 +24,7 @@ export class Waiting {
   readonly #limitBytes: number;
   readonly #metrics: Metrics;
   /** Frames that wait somewhere: for how many. */
-  readonly #frames = new Map<Frame, number>();
+  readonly #frames = new Map<Held, number>();
   readonly #debtors = new Set<Debtor>();
   #bytes = 0;
 
@@ -48,13 +52,13 @@ export class Waiting {
   }
 
   /** A frame waits for one connection more. */
-  held(frame: Frame): void {
+  held(frame: Held): void {
     const count = this.#frames.get(frame) ?? 0;
     this.#frames.set(frame, count + 1);
     if (count === 0) this.#add(frame.bytes.length);
   }
 
-  released(frame: Frame): void {
+  released(frame: Held): void {
     const count = this.#frames.get(frame) ?? 0;
     if (count > 1) {
       this.#frames.set(frame, count - 1);

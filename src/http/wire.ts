@@ -294,6 +294,8 @@ export class Wire {
     // something of a cork that was ended, and of which nothing more was heard.
     if (Wire.#room === CORK_BYTES) this.#writeChunk(this.#rendered(HEARTBEAT));
     if (this.#handedBytes === 0) this.#caughtUp();
+    // Called for nothing: it was not behind, and is now.
+    else if (outbox === undefined) this.#fallBehind(undefined);
     return false;
   }
 

@@ -29,8 +29,9 @@ export class Batcher implements Stage {
 
   push(passing: Passing): void {
     if (this.#held.length === 0) this.#options.wheel.schedule(this.#timer, this.#config.windowMs);
-    this.#held.push(copyOf(passing));
-    this.#bytes += passing.publication.data.length;
+    const copy = copyOf(passing);
+    this.#held.push(copy);
+    this.#bytes += copy.publication.data.length;
     if (this.#held.length >= MAX_PUBLICATIONS || this.#bytes >= MAX_HELD_BYTES) this.release();
   }
 

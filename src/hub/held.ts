@@ -1,5 +1,7 @@
+import { ownCopy } from '../routing/own-copy.ts';
 import { MAX_HELD_BYTES, type Passing } from './stage.ts';
 
+const UTF8 = new TextEncoder();
 /** Keys of which one stage holds something for one channel. */
 const MAX_KEYS = 1000;
 
@@ -28,8 +30,9 @@ export class Held {
     const { key } = passing.publication;
     const older = this.#byKey.get(key);
     if (older !== undefined) this.#remove(older);
-    this.#byKey.set(key, copyOf(passing));
-    this.#bytes += passing.publication.data.length;
+    const copy = copyOf(passing);
+    this.#byKey.set(key, copy);
+    this.#bytes += copy.publication.data.length;
     return older !== undefined;
   }
 
@@ -52,9 +55,15 @@ export class Held {
   }
 }
 
-/** The same, whatever becomes of the buffer that its data is a view into. */
+/**
+ * The same, whatever becomes of the buffer that its data is a view into, and keeping nothing else alive: text may be put together
+ * of views into a payload of which most was redacted.
+ */
 export function copyOf({ publication, offset }: Passing): Passing {
-  const { data } = publication;
-  if (typeof data === 'string') return { publication, offset };
-  return { publication: { ...publication, data: new Uint8Array(data) }, offset };
+  // What tells duplicates apart has done so.
+  const { id: _, ...rest } = publication;
+  const { event, data } = publication;
+  // Not a Buffer, which as a rule is part of a larger one.
+  const copy = typeof data === 'string' ? UTF8.encode(data) : new Uint8Array(data);
+  return { publication: { ...rest, event: event && ownCopy(event), data: copy }, offset };
 }

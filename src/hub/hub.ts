@@ -144,6 +144,11 @@ export class Hub implements ChannelOwner, Intake {
     channel.linger(this.#options.wheel);
   }
 
+  /** Calls `go` in a turn to come, so many a turn as leave time for what is live. It must not throw. */
+  enqueue(go: () => void): void {
+    this.#line.join(go);
+  }
+
   /** The way of a subscriber that brings `cursor` to what is live on its channels. */
   recovery(
     subscriber: Subscriber,

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
-import { formatCursor, type Position } from '../protocol/cursor.ts';
+import { formatCursor, type LogName, type Position } from '../protocol/cursor.ts';
 import { type Frame, oneIdEach, withoutId } from '../protocol/frame.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Backlog } from './backlog.ts';
@@ -30,6 +30,8 @@ export interface Recovered {
   readonly cursor: string;
   /** What is replayed. */
   readonly replay: Replay;
+  /** By log, the position up to which something is lost that the client is told of; a cursor before it would be told again. */
+  readonly lostThrough: ReadonlyMap<LogName, number>;
 }
 
 /** Events that one connection is given of what was published before. */
@@ -160,16 +162,22 @@ export class Recovery {
     const ahead = new Map<Log, number>();
     const opened: Opened[] = [];
     const frames: Frame[] = [];
+    const lostThrough = new Map<LogName, number>();
     for (const channel of channels) {
       const found = this.#find(channel, ahead);
       const { resume, reason, entries } = bounded(found, maxReplay, channel);
       channel.metrics.replayed += entries.length;
       metrics.resumed(resume);
+      if (resume === 'gap') {
+        const { log } = channel.source;
+        const through = (entries[0]?.offset ?? log.offset + 1) - 1;
+        lostThrough.set(log, Math.max(lostThrough.get(log) ?? 0, through));
+      }
       for (const entry of entries) frames.push(entry);
       const entry = { channel: channel.name, resume, replayed: entries.length };
       opened.push(reason === undefined ? entry : { ...entry, reason });
     }
-    return { channels: opened, ...this.#arrange(frames, ahead) };
+    return { channels: opened, lostThrough, ...this.#arrange(frames, ahead) };
   }
 
   #needed(): Promise<unknown>[] {
@@ -256,7 +264,7 @@ export class Recovery {
   }
 
   /** Puts what is replayed of all channels in order, with the cursors that a client may come back with on the way. */
-  #arrange(frames: Frame[], ahead: Map<Log, number>): Omit<Recovered, 'channels'> {
+  #arrange(frames: Frame[], ahead: Map<Log, number>): Pick<Recovered, 'cursor' | 'replay'> {
     const { logs, subscriber } = this.#options;
     const view: View = { logs, ahead: ahead.size === 0 ? undefined : ahead };
     subscriber.view = logs.isSingle && view.ahead === undefined ? undefined : view;

@@ -3,6 +3,14 @@ import { encodeNdjson } from './ndjson.ts';
 
 export type Format = 'sse' | 'ndjson';
 
+/** A response of which all is there, in the order in which it is sent. */
+export interface Whole {
+  readonly head: Uint8Array;
+  /** What other responses may have as well: the same object for all of them. Nobody may write to its bytes. */
+  readonly shared: { readonly bytes: Uint8Array } | undefined;
+  readonly tail: Uint8Array;
+}
+
 /**
  * Blocks that are kept at once, in bytes, twice: those used since the last change and those before. Many times what waits for a
  * slow reader (`limits.pending`) or is replayed to a herd at a time.
@@ -53,14 +61,18 @@ export class Rendering {
     return this.#recent.get(events) ?? this.#keep(events, this.#before.get(events) ?? this.#make(events));
   }
 
-  /** A response of nothing but these bytes, in the content coding. Nobody else will have the same: it is not kept. */
-  whole(bytes: Uint8Array): Uint8Array {
-    if (this.#coding === undefined) return bytes;
-    const block = this.#coding.encode(bytes);
-    const ending = this.ending();
-    ending?.add(block);
-    const pieces = [this.preamble, block.bytes, ending?.bytes()];
-    return Buffer.concat(pieces.filter((piece) => piece !== undefined));
+  /** A whole response: what is its own around what is shared, which is made once and is the same object each time. */
+  whole({ head, shared, tail }: Whole): Whole {
+    if (this.#coding === undefined) return { head, shared, tail };
+    const [coding, ending] = [this.#coding, this.ending()];
+    const [first, last] = [coding.encode(head), coding.encode(tail)];
+    const middle = shared === undefined ? undefined : this.of(shared.bytes);
+    for (const block of [first, middle, last]) if (block !== undefined) ending?.add(block);
+    return {
+      head: concat(coding.preamble, first.bytes),
+      shared: middle,
+      tail: concat(last.bytes, ending?.bytes()),
+    };
   }
 
   /** For one response; `undefined` where it may end behind any block. */
@@ -83,4 +95,8 @@ export class Rendering {
     this.#recentBytes += block.bytes.length + OVERHEAD_BYTES;
     return block;
   }
+}
+
+function concat(...pieces: readonly (Uint8Array | undefined)[]): Uint8Array {
+  return Buffer.concat(pieces.filter((piece) => piece !== undefined));
 }

@@ -2,7 +2,7 @@ import type { Pointer } from './pointer.ts';
 import type { Redaction } from './redaction.ts';
 
 /** What is read from a payload. */
-export type FieldName = 'event' | 'id' | 'key';
+export type FieldName = 'event' | 'id' | 'shownId' | 'key';
 
 /** What a field holds: text; `undefined` where nothing is there; `null` where what is there can be no field's. */
 export type Field = string | null | undefined;
@@ -147,10 +147,11 @@ export class JsonWalk {
     if (isString) shown = this.#redaction.text(value);
     else if (isNumber) shown = this.#redaction.number(value);
     if (shown !== value) this.#edit(at, end, JSON.stringify(shown));
-    // Where null is, nothing is. What tells events apart is never sent: it is taken as it came, with its quotes.
+    // Where null is, nothing is. What tells events apart is never sent: it is taken as it came, a key with its quotes.
     this.#found(places, (name) => {
       if (value === 'null' && !isString) return undefined;
-      return name === 'key' ? (isString ? JSON.stringify(value) : value) : shown;
+      if (name === 'key') return isString ? JSON.stringify(value) : value;
+      return name === 'id' ? value : shown;
     });
     return end;
   }

@@ -5,6 +5,9 @@ export interface PatternProblem {
 
 export type Assertion = 'begin' | 'end' | 'boundary' | 'inside';
 
+/** What stands on one side of a place in a text: an end of it, a letter of a word, or another character. */
+export type Surroundings = 'edge' | 'word' | 'other';
+
 /** What is done at one place of a pattern; the next is behind it, where nothing else is said. */
 export type Step =
   /** Takes one character of a kind. */
@@ -16,9 +19,14 @@ export type Step =
 
 /** So many steps a pattern may have: the most that one character of a text may cost. */
 const MAX_STEPS = 500;
+/** Longest pattern, in UTF-16 code units; most of a count in braces; deepest group. JavaScript's own compiler comes to grief later. */
+const MAX_LENGTH = 2_000;
+const MAX_COUNT = 1_000;
+const MAX_DEPTH = 50;
 const TOO_LARGE = `it comes to more than ${MAX_STEPS} steps; {n,m} counts as often as it says`;
-/** Codes whose kinds are looked up. */
-const ASCII = 128;
+/** Codes whose kinds are looked up; those of others are remembered, so many at most. */
+export const ASCII = 128;
+const MAX_CODES = 1_000;
 
 const ASSERTIONS: Readonly<Record<string, Assertion>> = {
   '^': 'begin',
@@ -35,6 +43,7 @@ const QUANTIFIER = /(?:[*+?]|\{(\d+)(,?)(\d*)\})\??/uy;
 class Kind {
   readonly #test: RegExp;
   readonly #ascii: Uint8Array;
+  readonly #others = new Map<number, boolean>();
 
   constructor(source: string, flags: string) {
     // One character cannot be matched slowly; so JavaScript's own rules decide on it.
@@ -48,7 +57,16 @@ class Kind {
   }
 
   has(code: number): boolean {
-    return code < ASCII ? this.#ascii[code] === 1 : this.#asks(code);
+    return code < ASCII ? this.#ascii[code] === 1 : this.#remembers(code);
+  }
+
+  #remembers(code: number): boolean {
+    const known = this.#others.get(code);
+    if (known !== undefined) return known;
+    const has = this.#asks(code);
+    if (this.#others.size >= MAX_CODES) this.#others.clear();
+    this.#others.set(code, has);
+    return has;
   }
 
   #asks(code: number): boolean {
@@ -62,10 +80,18 @@ export class Program {
   readonly mayBegin: Uint8Array;
   /** Every match holds so many characters of this kind. */
   readonly needed: { readonly kind: Kind; readonly count: number } | undefined;
+  /** By step, those from which it is reached with no character taken. */
+  readonly before: readonly (readonly number[])[];
+  /** Whether it matters what a word is. */
+  readonly knowsWords: boolean;
   readonly #word: Kind;
 
   constructor(steps: readonly Step[], flags: string) {
     this.steps = steps;
+    this.before = sourcesOf(steps);
+    this.knowsWords = steps.some(
+      (step) => step.op === 'assert' && (step.assertion === 'boundary' || step.assertion === 'inside'),
+    );
     this.#word = new Kind('\\w', flags);
     const first = this.#firstTakes();
     this.mayBegin = Uint8Array.from({ length: ASCII }, (_, code) =>
@@ -93,26 +119,9 @@ export class Program {
     return code >= 0 && found?.op === 'take' && found.kind.has(code);
   }
 
-  holds(assertion: Assertion, text: string, at: number): boolean {
-    switch (assertion) {
-      case 'begin':
-        return at === 0;
-      case 'end':
-        return at === text.length;
-      case 'boundary':
-        return this.#isBoundary(text, at);
-      case 'inside':
-        return !this.#isBoundary(text, at);
-    }
-  }
-
-  #isBoundary(text: string, at: number): boolean {
-    return this.#isWord(text.charCodeAt(at - 1)) !== this.#isWord(text.charCodeAt(at));
-  }
-
-  // NaN beyond the ends. No letter of a word lies beyond 0xffff.
-  #isWord(code: number): boolean {
-    return code >= 0 && this.#word.has(code);
+  /** Whether it is a letter of a word, as `\b` knows them. */
+  isWord(code: number): boolean {
+    return this.#word.has(code);
   }
 
   #firstTakes(): Kind[] {
@@ -155,8 +164,32 @@ export class Program {
   }
 }
 
+/** Whether an assertion is met between two characters. */
+export function holds(assertion: Assertion, before: Surroundings, behind: Surroundings): boolean {
+  switch (assertion) {
+    case 'begin':
+      return before === 'edge';
+    case 'end':
+      return behind === 'edge';
+    case 'boundary':
+      return (before === 'word') !== (behind === 'word');
+    case 'inside':
+      return (before === 'word') === (behind === 'word');
+  }
+}
+
+function sourcesOf(steps: readonly Step[]): number[][] {
+  const sources: number[][] = steps.map(() => []);
+  for (const [index, step] of steps.entries()) {
+    if (step.op === 'split') for (const by of step.by) sources[index + by]?.push(index);
+    else if (step.op === 'assert') sources[index + 1]?.push(index);
+  }
+  return sources;
+}
+
 /** @param flags any of `i` and `s` */
 export function compileProgram(source: string, flags: string): Program | PatternProblem {
+  if (source.length > MAX_LENGTH) return { problem: `it is longer than ${MAX_LENGTH} characters` };
   try {
     new RegExp(source, `u${flags}`);
   } catch (error) {
@@ -177,7 +210,9 @@ class Unusable extends Error {}
 class Compiler {
   readonly #source: string;
   readonly #flags: string;
+  readonly #kinds = new Map<string, Kind>();
   #at = 0;
+  #depth = 0;
 
   constructor(source: string, flags: string) {
     this.#source = source;
@@ -205,18 +240,23 @@ class Compiler {
     if (this.#skip('(')) {
       if (!this.#skip('?:') && this.#source[this.#at] === '?')
         throw new Unusable('it has a look-around, a flag or a named group; only (…) and (?:…) are supported');
+      this.#depth += 1;
+      if (this.#depth > MAX_DEPTH) throw new Unusable(`its groups are more than ${MAX_DEPTH} deep`);
       const inner = this.#either();
+      this.#depth -= 1;
       this.#skip(')');
       return inner;
     }
     const atom = this.#match(ATOM)?.[0] ?? '';
     if (/^\\[1-9k]/.test(atom)) throw new Unusable('it has a back-reference, which is not supported');
     const assertion = ASSERTIONS[atom];
-    return [
-      assertion === undefined
-        ? { op: 'take', kind: new Kind(atom, this.#flags) }
-        : { op: 'assert', assertion },
-    ];
+    return [assertion === undefined ? { op: 'take', kind: this.#kind(atom) } : { op: 'assert', assertion }];
+  }
+
+  #kind(atom: string): Kind {
+    const kind = this.#kinds.get(atom) ?? new Kind(atom, this.#flags);
+    this.#kinds.set(atom, kind);
+    return kind;
   }
 
   #repeated(steps: readonly Step[]): readonly Step[] {
@@ -232,6 +272,7 @@ class Compiler {
         return optional(steps);
     }
     const [from, to] = [Number(least), Number(comma === '' ? least : most || least)];
+    if (Math.max(from, to) > MAX_COUNT) throw new Unusable(`it counts to more than ${MAX_COUNT} in braces`);
     const rest = comma !== '' && most === '' ? anyTimes(steps) : times(optional(steps), to - from);
     return [...times(steps, from), ...rest];
   }

@@ -3,7 +3,10 @@ import { isJson } from './json.ts';
 import { type Field, type FieldName, JsonWalk, Place } from './json-walk.ts';
 import { Redaction } from './redaction.ts';
 
-/** What a payload holds that its route asks for. A field is `null` where it should be there and cannot be used. */
+/**
+ * What a payload holds that its route asks for. A field is `null` where it should be there and cannot be used. `id` and `key`
+ * are as they came, to tell events apart by; `shownId` may be sent. They may be views into the payload.
+ */
 export interface Reading extends Readonly<Partial<Record<FieldName, Field>>> {
   /** What may be kept and sent. */
   readonly text: string;
@@ -20,7 +23,8 @@ export class PayloadReader {
 
   constructor({ redact, map, latestBy }: Pick<RouteConfig, 'redact' | 'map' | 'latestBy'>) {
     const key = latestBy === 'subject' ? undefined : latestBy.pointer;
-    const fields = Object.entries({ ...map, ...(key !== undefined && { key }) }) as [
+    const shownId = map.id;
+    const fields = Object.entries({ ...map, ...(shownId && { shownId }), ...(key && { key }) }) as [
       FieldName,
       readonly string[],
     ][];

@@ -194,12 +194,12 @@ export class StreamArchive implements Archive {
     const publications = selection.messages.flatMap(({ message, stamp }) => {
       try {
         const publication = toPublication(destination, message, metrics, stamp);
-        return publication === undefined ? [] : [{ offset: stamp.offset, publication }];
+        if (publication !== undefined) return [{ offset: stamp.offset, publication }];
       } catch {
         // What cannot be mapped could not be when it was live either, and was told then.
-        selection.missing('error', stamp.offset);
-        return [];
       }
+      selection.missing('error', stamp.offset);
+      return [];
     });
     const { after, cut } = selection;
     return { publications, after, ...(cut !== undefined && { cut }) };

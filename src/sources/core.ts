@@ -165,6 +165,7 @@ export class CoreSource implements Source, NatsListener {
     const publication = toPublication(outlet.destination, message, outlet.metrics, { timeMs });
     if (publication === undefined) {
       this.#complain('unredactable', outlet, {}, UNREDACTABLE);
+      outlet.sink.gap('error');
       return;
     }
     if (id === '' && publication.id !== undefined && this.#isDuplicate(outlet, message, publication.id))

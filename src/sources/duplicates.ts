@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts';
+import { keptName } from '../routing/own-copy.ts';
 
 /** As long as JetStream's own default, `duplicate_window`. */
 const WINDOW_MS = 120_000;
-/** Messages of one generation; there are two, so the newest so many are always known. */
+/** Messages of one generation; there are two, so the newest so many are always known: at some 200 bytes each, 2 MB at most. */
 const GENERATION = 5_000;
 
 /** The messages of one route that were seen lately, by subject and `Nats-Msg-Id`: JetStream looks no further back either. */
@@ -23,7 +24,7 @@ export class Duplicates {
     const nowMs = this.#clock.now();
     if (this.#young.size >= GENERATION || nowMs - this.#youngSinceMs >= WINDOW_MS) this.#age(nowMs);
     // A subject holds no space.
-    const name = `${subject} ${id}`;
+    const name = keptName(`${subject} ${id}`);
     const seenMs = this.#young.get(name) ?? this.#old.get(name);
     if (seenMs !== undefined && nowMs - seenMs < WINDOW_MS) return true;
     this.#young.set(name, nowMs);

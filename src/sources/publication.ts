@@ -4,6 +4,7 @@ import type { RouteMetrics } from '../metrics.ts';
 import { isFieldValue } from '../protocol/sse.ts';
 import { RESERVED_EVENT_PREFIX } from '../routing/event.ts';
 import { isJson } from '../routing/json.ts';
+import { keptName } from '../routing/own-copy.ts';
 import type { Reading } from '../routing/payload.ts';
 import type { Destination } from '../routing/router.ts';
 import { type KeyOperation, keyOf, MARKER_HEADER, operationOf } from './kv.ts';
@@ -70,12 +71,12 @@ export function toPublication(
   const key = mapping.key ?? (isKeyed ? groupOf(mapping) : undefined);
   return {
     event,
-    data: payload(mapping, event, id),
+    data: payload(mapping, event, id?.shown),
     ...(stamp.offset !== undefined && { timeMs: stamp.timeMs }),
     ...(ttlMs !== undefined && { ttlMs }),
     ...(key !== undefined && { key }),
     ...(priority !== 0 && { priority }),
-    ...(id !== undefined && { id }),
+    ...(id !== undefined && { id: id.asItCame }),
   };
 }
 
@@ -165,12 +166,19 @@ function priorityOf({ destination, metrics, header }: Mapping): 0 | 1 | 2 {
   return destination.route.config.priority;
 }
 
-function messageId({ metrics, header, reading }: Mapping): string | undefined {
+/** By which a message is known again: two that differ only in what is hidden of them are two. */
+interface MessageId {
+  readonly asItCame: string;
+  readonly shown: string;
+}
+
+function messageId({ metrics, header, reading }: Mapping): MessageId | undefined {
   const own = header(ID_HEADER);
-  if (own !== undefined && own !== '') return own;
-  const id = reading?.id;
+  if (own !== undefined && own !== '') return { asItCame: own, shown: own };
+  const { id, shownId } = reading ?? {};
   if (id === undefined || id === '') return undefined;
-  if (id !== null && id.length <= MAX_ID_LENGTH) return id;
+  if (typeof id === 'string' && typeof shownId === 'string' && id.length <= MAX_ID_LENGTH)
+    return { asItCame: id, shown: shownId };
   metrics.fieldsDropped.id += 1;
   return undefined;
 }
@@ -179,7 +187,7 @@ function messageId({ metrics, header, reading }: Mapping): string | undefined {
 function groupOf({ message, metrics, reading }: Mapping): string {
   if (reading?.key === null) metrics.fieldsDropped.key += 1;
   // No subject begins so.
-  return typeof reading?.key === 'string' ? ` ${reading.key}` : message.subject;
+  return typeof reading?.key === 'string' ? ` ${keptName(reading.key)}` : message.subject;
 }
 
 function payload(mapping: Mapping, event: string | undefined, id: string | undefined): Publication['data'] {

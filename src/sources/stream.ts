@@ -287,6 +287,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     if (publication === undefined) {
       const route = destination.route.name;
       this.#complain(`unredactable ${route}`, UNREDACTABLE, { route });
+      this.#break(target, 'error');
       return;
     }
     // What was there before this process was is of the past, for whoever is there already, too.

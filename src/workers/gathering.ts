@@ -10,22 +10,25 @@ const READINESS_TIMEOUT_MS = 800;
 /** The primary process's own value of the label `worker`. */
 const PRIMARY = 'primary';
 
+/** A worker, as far as it is asked. */
+export type Asked = Pick<WorkerProcess, 'number' | 'state' | 'families' | 'ask'>;
+
 /** What the primary process tells of all workers on the ops port. */
 export class Gathering {
-  readonly #workers: ReadonlySet<WorkerProcess>;
+  readonly #workers: ReadonlySet<Asked>;
   readonly #merged = new MergedMetrics();
   readonly #own = exposeProcess();
   #deaths = 0;
   #unanswered = 0;
 
   /** `workers` are all that live. */
-  constructor(workers: ReadonlySet<WorkerProcess>) {
+  constructor(workers: ReadonlySet<Asked>) {
     this.#workers = workers;
   }
 
   /** A worker is gone: what it counted stays. */
-  gone(worker: WorkerProcess, { hasDied }: { readonly hasDied: boolean }): void {
-    this.#merged.retire(worker.families);
+  gone({ number, families }: Asked, { hasDied }: { readonly hasDied: boolean }): void {
+    this.#merged.retire({ worker: String(number), families });
     if (hasDied) this.#deaths += 1;
   }
 
@@ -56,7 +59,7 @@ export class Gathering {
     return answers.find((answer) => answer?.unready !== undefined)?.unready ?? 'no worker answers';
   }
 
-  async #refresh(worker: WorkerProcess): Promise<void> {
+  async #refresh(worker: Asked): Promise<void> {
     const answer = await worker.ask('metrics', METRICS_TIMEOUT_MS);
     if (answer === undefined && worker.state !== 'gone') this.#unanswered += 1;
   }

@@ -23,48 +23,61 @@ const LEAST = new Set([
   'sidestream_tickets_shared',
 ]);
 
+/** By sample, what each place has: those in one place are added up, and then what all places have is combined. */
+type Places = Map<
+  string,
+  { readonly family: Family; readonly sample: Sample; readonly values: Map<string, number> }
+>;
+
+/** The place of all, where no place has something of its own. */
+const WHOLE = '';
+
 /**
  * Makes one exposition out of several. What is counted is added up, with what workers that are gone had counted: a counter
- * that fell would be taken for a restart.
+ * that fell would be taken for a restart. Of what all hear alike that is so by place, and the greatest of them is shown.
  */
 export class MergedMetrics {
-  /** By sample, of workers that are gone. */
-  readonly #retired = new Map<string, { readonly family: Family; readonly sample: Sample }>();
+  /** What workers that are gone had counted. */
+  readonly #retired: Places = new Map();
 
   /** Keeps what a worker that is gone had counted. */
-  retire(families: readonly Family[]): void {
+  retire({ worker, families }: Pick<Part, 'worker' | 'families'>): void {
     for (const family of families) {
-      if (!isAdded(family) || family.type === 'gauge') continue;
-      for (const sample of family.samples) {
-        const key = keyOf(sample);
-        const value = sample.value + (this.#retired.get(key)?.sample.value ?? 0);
-        this.#retired.set(key, { family, sample: { ...sample, value } });
-      }
+      if (!isKept(family)) continue;
+      for (const sample of family.samples) add(this.#retired, family, sample, placeOf(family, worker));
     }
   }
 
   merge(parts: readonly Part[]): readonly Family[] {
-    const merged = new Map<string, { family: Family; samples: Map<string, Sample> }>();
-    const add = (family: Family, sample: Sample) => {
-      const into = merged.get(family.name) ?? { family, samples: new Map<string, Sample>() };
+    const places: Places = new Map();
+    for (const part of parts) for (const found of samplesOf(part)) add(places, ...found);
+    for (const { family, sample, values } of this.#retired.values())
+      for (const [place, value] of values) add(places, family, { ...sample, value }, place);
+    const merged = new Map<string, { family: Family; samples: Sample[] }>();
+    for (const { family, sample, values } of places.values()) {
+      const into = merged.get(family.name) ?? { family, samples: [] };
       merged.set(family.name, into);
-      const key = keyOf(sample);
-      const before = into.samples.get(key);
-      const value = before === undefined ? sample.value : combine(family.name, before.value, sample.value);
-      into.samples.set(key, { ...sample, value });
-    };
-    for (const part of parts) for (const [family, sample] of samplesOf(part)) add(family, sample);
-    for (const { family, sample } of this.#retired.values()) add(family, sample);
-    return [...merged.values()].map(({ family, samples }) => ({ ...family, samples: [...samples.values()] }));
+      into.samples.push({ ...sample, value: combine(family.name, [...values.values()]) });
+    }
+    return [...merged.values()].map(({ family, samples }) => ({ ...family, samples }));
   }
 }
 
-function* samplesOf({ worker, families, isLeaving }: Part): Generator<[Family, Sample]> {
+function add(places: Places, family: Family, sample: Sample, place: string): void {
+  const key = keyOf(sample);
+  const { values } = places.get(key) ?? { values: new Map<string, number>() };
+  places.set(key, { family, sample, values });
+  values.set(place, (values.get(place) ?? 0) + sample.value);
+}
+
+function* samplesOf({ worker, families, isLeaving }: Part): Generator<[Family, Sample, string]> {
   for (const family of families) {
     const isByWorker = BY_WORKER.test(family.name);
-    if (isLeaving && !isAdded(family)) continue;
-    for (const sample of family.samples)
-      yield [family, isByWorker ? { ...sample, labels: { worker, ...sample.labels } } : sample];
+    if (isLeaving && !isAdded(family) && !isKept(family)) continue;
+    for (const sample of family.samples) {
+      const labelled = isByWorker ? { ...sample, labels: { worker, ...sample.labels } } : sample;
+      yield [family, labelled, placeOf(family, worker)];
+    }
   }
 }
 
@@ -72,9 +85,17 @@ function isAdded({ name }: Family): boolean {
   return !BY_WORKER.test(name) && !GREATEST.has(name) && !LEAST.has(name);
 }
 
-function combine(name: string, a: number, b: number): number {
-  if (GREATEST.has(name)) return Math.max(a, b);
-  return LEAST.has(name) ? Math.min(a, b) : a + b;
+/** What must not fall when a worker is gone. */
+function isKept({ name, type }: Family): boolean {
+  return type !== 'gauge' && !BY_WORKER.test(name);
+}
+
+function placeOf(family: Family, worker: string): string {
+  return isAdded(family) ? WHOLE : worker;
+}
+
+function combine(name: string, values: readonly number[]): number {
+  return LEAST.has(name) ? Math.min(...values) : Math.max(...values);
 }
 
 function keyOf({ name, labels }: Sample): string {

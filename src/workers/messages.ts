@@ -25,6 +25,8 @@ export type ToWorker =
       readonly version: string;
       /** How long it waits for NATS before it listens. */
       readonly patienceMs: number;
+      /** Whether it is to give up where it would refuse all streams then. */
+      readonly needsNats: boolean;
     }
   | { readonly kind: 'count' }
   | ({ readonly kind: 'word' } & Word)
@@ -38,6 +40,8 @@ export interface Answer {
   readonly families?: readonly Family[];
   /** Why new streams would be refused. */
   readonly unready?: string;
+  /** To `readiness`: whether streams are given, as far as NATS goes. */
+  readonly isAccepting?: boolean;
 }
 
 export type FromWorker =

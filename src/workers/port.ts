@@ -20,8 +20,7 @@ export async function holdPort({ host, port }: HostPort): Promise<HeldPort> {
   try {
     const free = await listening({ host, port, exclusive: true });
     const address = { host, port: portOf(free) ?? port };
-    const name = await lock(address);
-    await closed(free);
+    const name = await lock(address).finally(() => closed(free));
     return { address, release: async () => name && closed(name) };
   } catch (error) {
     throw listenFailed({ host, port }, messageOf(error));

@@ -11,7 +11,8 @@ import type { FromWorker } from './messages.ts';
 import { type HeldPort, holdPort } from './port.ts';
 import { Rounds } from './rounds.ts';
 import { shareOf } from './share.ts';
-import { Slot } from './slot.ts';
+import { type Placed, Slot } from './slot.ts';
+import { killHung } from './watch.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 export interface PrimaryOptions {
@@ -25,10 +26,14 @@ export interface PrimaryOptions {
   readonly clock?: Clock;
   /** How long a worker may take to answer before it is taken for hung and killed, in milliseconds. Default: 30 s. */
   readonly hungMs?: number;
+  /** How long a worker may take until it listens before it is killed, in milliseconds. Default: 30 s. */
+  readonly startMs?: number;
+  /** How long a worker that takes another's place waits for NATS before it listens, in milliseconds. Default: 5 s. */
+  readonly patienceMs?: number;
 }
 
 const HUNG_MS = 30_000;
-/** How long a worker that takes another's place waits for NATS before it listens, in milliseconds. */
+const START_MS = 30_000;
 const NATS_PATIENCE_MS = 5_000;
 
 /**
@@ -53,6 +58,10 @@ export class Primary {
   /** One replacement at a time. */
   #replacing: Promise<void> = Promise.resolve();
   #isRolling = false;
+  /** What each worker was started with, before it was split. */
+  readonly #configs = new WeakMap<Placed, Config>();
+  /** Who was told to end by somebody else, and is about to be replaced. */
+  readonly #signalled = new Set<WorkerProcess>();
   #watching: NodeJS.Timeout | undefined;
 
   constructor(options: PrimaryOptions) {
@@ -68,7 +77,8 @@ export class Primary {
     const slot = {
       clock,
       log,
-      spawn: (number: number) => this.#spawn(number),
+      spawn: (number: number, { needsNats }: { readonly needsNats: boolean }) =>
+        this.#spawn(number, needsNats),
       isServed: () => this.#admitting('listening') > 0,
       stuck: fail,
     };
@@ -95,14 +105,17 @@ export class Primary {
     await Promise.all(this.#slots.map((slot) => slot.start()));
     this.#phase = 'running';
     const { hungMs = HUNG_MS } = this.#options;
-    this.#watching = setInterval(() => this.#watch(hungMs), hungMs);
+    this.#watching = setInterval(() => void killHung(this.#workers, hungMs, this.#log), hungMs);
     const { count, version } = this.#options;
     const pids = this.#slots.map(({ current }) => current?.pid);
     this.#log.info({ http, ops, workers: count, pids, node: process.version, version }, 'listening');
     return { http, ops };
   }
 
-  /** Replaces one worker after the other, each by one with this config; what the primary process itself goes by stays. */
+  /**
+   * Replaces one worker after the other, each by one with this config, until one does not start; what the primary process
+   * itself goes by stays.
+   */
   async restart(config: Config): Promise<void> {
     if (this.#phase !== 'running' || this.#isRolling) {
       this.#log.warn('workers are being started, replaced or drained; not restarted');
@@ -112,19 +125,37 @@ export class Primary {
     const before = this.#config;
     this.#config = this.#adopt(config);
     this.#log.info({ workers: this.#slots.length }, 'restarting the workers, one at a time');
+    const wanted = this.#config;
+    let restarted = 0;
     try {
-      for (const slot of this.#slots) await this.#replace(slot);
+      for (const slot of this.#slots) {
+        await this.#replace(slot, (worker) => this.#configs.get(worker) !== wanted);
+        restarted += 1;
+      }
       if (this.#isRunning) this.#log.info('all workers were restarted');
     } catch (error) {
       this.#config = before;
-      if (this.#isRunning)
-        this.#log.error(
-          { error: messageOf(error) },
-          'a new worker does not start; the others go on as they are',
-        );
+      this.#notRestarted(error, restarted);
+      await Promise.all(this.#slots.map((slot) => this.#undo(slot, wanted)));
     } finally {
       this.#isRolling = false;
     }
+  }
+
+  #notRestarted(error: unknown, restarted: number): void {
+    if (!this.#isRunning) return;
+    const fields = { error: messageOf(error), restarted, workers: this.#slots.length };
+    this.#log.error(fields, 'a new worker does not start; the others go on as they are');
+  }
+
+  /** One that died meanwhile may have been started with a config with which it lets no stream in. */
+  async #undo(slot: Slot, refused: Config): Promise<void> {
+    const { current } = slot;
+    if (current === undefined || this.#configs.get(current) !== refused || (await current.letsIn())) return;
+    await this.#replace(slot, (worker) => worker === current).catch((error: unknown) => {
+      if (this.#isRunning)
+        this.#log.error({ error: messageOf(error) }, 'a worker does not start with the config from before');
+    });
   }
 
   /** Fails readiness and lets all workers end their streams, all at the same time; resolves when they are gone. */
@@ -174,18 +205,22 @@ export class Primary {
     return [...this.#workers].filter(({ state }) => states.includes(state)).length;
   }
 
-  #spawn(number: number): WorkerProcess {
+  #spawn(number: number, needsNats: boolean): WorkerProcess {
     const { entry, count, version } = this.#options;
+    const { startMs = START_MS, patienceMs = NATS_PATIENCE_MS } = this.#options;
     const worker = new WorkerProcess({
       entry,
       config: shareOf(this.#config, number, count),
       number,
       version,
       // At first nobody else could take who comes, and a process alone would not wait either.
-      patienceMs: this.#isRunning ? NATS_PATIENCE_MS : 0,
+      patienceMs: this.#isRunning ? patienceMs : 0,
+      needsNats,
+      startMs,
       onMessage: (...message) => this.#hear(...message),
       onGone: (...end) => this.#gone(...end),
     });
+    this.#configs.set(worker, this.#config);
     this.#workers.add(worker);
     this.#rounds.join(worker);
     return worker;
@@ -212,36 +247,26 @@ export class Primary {
     if (hasDied) for (const slot of this.#slots) void slot.lost(worker, how);
   }
 
-  /** One that hangs still has its part of the connections, and leaves them waiting. */
-  #watch(hungMs: number): void {
-    for (const worker of this.#workers) {
-      if (worker.state !== 'listening') continue;
-      void worker.ask('readiness', hungMs).then((answer) => {
-        if (answer !== undefined || worker.state !== 'listening') return;
-        this.#log.error(
-          { worker: worker.number, pid: worker.pid, hungMs },
-          'a worker does not answer; it is killed',
-        );
-        worker.kill();
-      });
-    }
-  }
-
   // One that is to go by itself is one that somebody wants anew; where all are to go, the primary process is told too.
   #replaceSignalled(worker: WorkerProcess): void {
     const slot = this.#slots.find(({ current }) => current === worker);
-    if (slot === undefined || !this.#isRunning) return;
+    if (slot === undefined || !this.#isRunning || this.#signalled.has(worker)) return;
+    this.#signalled.add(worker);
     this.#log.info({ worker: worker.number, pid: worker.pid }, 'a worker was told to end; it is replaced');
-    this.#replace(slot).catch((error: unknown) => {
-      if (this.#isRunning)
-        this.#log.error({ error: messageOf(error) }, 'a new worker does not start; the one before goes on');
-    });
+    this.#replace(slot, (candidate) => candidate === worker)
+      .catch((error: unknown) => {
+        if (this.#isRunning)
+          this.#log.error({ error: messageOf(error) }, 'a new worker does not start; the one before goes on');
+      })
+      .finally(() => this.#signalled.delete(worker));
   }
 
   /** At the rate that all may come back with: nobody else ends streams meanwhile. */
-  #replace(slot: Slot): Promise<void> {
+  #replace(slot: Slot, isStale: (worker: Placed) => boolean): Promise<void> {
     const { reconnectRatePerSecond } = this.#config.drain;
-    const replaced = this.#replacing.then(() => slot.replace({ closesPort: true, reconnectRatePerSecond }));
+    const replaced = this.#replacing.then(() =>
+      slot.replace(isStale, { closesPort: true, reconnectRatePerSecond }),
+    );
     this.#replacing = replaced.catch(() => undefined);
     return replaced;
   }

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 
-/** What is split where it is split, at the least: below it a worker would be of no use. */
+/** What is split where it is split, at the least: below it a worker would be of no use. The notices of the config know it too. */
 const LEAST = { channels: 1, historyBytes: 1 << 20 } as const;
 
 /**

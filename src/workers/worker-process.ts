@@ -20,6 +20,10 @@ export interface WorkerOptions {
   readonly version: string;
   /** How long it waits for NATS before it listens. */
   readonly patienceMs: number;
+  /** Whether it is to give up where it would refuse all streams then. */
+  readonly needsNats: boolean;
+  /** How long it may take until it listens, in milliseconds, before it is killed. */
+  readonly startMs: number;
   /** What concerns the worker alone is not handed on. */
   readonly onMessage: (worker: WorkerProcess, message: FromWorker) => void;
   /** It is gone, with all it said before. */
@@ -28,6 +32,9 @@ export interface WorkerOptions {
 
 /** After the time-out of a drain, in milliseconds: for letting go of NATS, and the last words. */
 const DRAIN_GRACE_MS = 5_000;
+
+/** How long a worker may take to say whether it lets streams in, in milliseconds; after that it is taken for one that does not. */
+const ACCEPTING_TIMEOUT_MS = 2_000;
 
 /** One worker, as the primary process sees it. */
 export class WorkerProcess {
@@ -43,10 +50,12 @@ export class WorkerProcess {
   #state: 'starting' | 'listening' | 'draining' | 'gone' = 'starting';
   #lastQuestion = 0;
   #hasListened = false;
+  /** Why it was killed, where a signal does not say it. */
+  #killedFor: string | undefined;
   #decide: (start: Start) => void = () => undefined;
 
   constructor(options: WorkerOptions) {
-    const { entry, config, number, version, patienceMs } = options;
+    const { entry, config, number, version, patienceMs, needsNats } = options;
     this.#options = options;
     this.number = number;
     this.started = new Promise((resolve) => {
@@ -58,7 +67,8 @@ export class WorkerProcess {
     });
     this.#child.on('message', (message) => this.#receive(message as FromWorker));
     this.gone = this.#end();
-    this.send({ kind: 'start', config, number, version, patienceMs });
+    this.send({ kind: 'start', config, number, version, patienceMs, needsNats });
+    this.#limitStart(options.startMs);
   }
 
   get pid(): number | undefined {
@@ -97,6 +107,12 @@ export class WorkerProcess {
     });
   }
 
+  /** Whether it lets streams in, as far as NATS goes. */
+  async letsIn(): Promise<boolean> {
+    const answer = await this.ask('readiness', ACCEPTING_TIMEOUT_MS);
+    return answer?.isAccepting === true;
+  }
+
   /** Lets it end its streams, each at its time; it is killed where it takes longer than it may. */
   drain(choices: DrainChoices): void {
     if (this.#state === 'starting') this.kill();
@@ -109,6 +125,15 @@ export class WorkerProcess {
 
   kill(): void {
     this.#child.kill('SIGKILL');
+  }
+
+  #limitStart(startMs: number): void {
+    const timer = setTimeout(() => {
+      if (this.#state !== 'starting') return;
+      this.#killedFor = `it did not listen within ${startMs} ms`;
+      this.kill();
+    }, startMs);
+    void this.started.then(() => clearTimeout(timer));
   }
 
   #receive(message: FromWorker): void {
@@ -136,10 +161,11 @@ export class WorkerProcess {
   // What it said last may be read only after the system has told of its end.
   async #end(): Promise<void> {
     const child = this.#child;
-    const how = await new Promise<string>((resolve) => {
+    const ended = await new Promise<string>((resolve) => {
       child.once('error', (error) => resolve(messageOf(error)));
       child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code}`));
     });
+    const how = this.#killedFor ?? ended;
     if (child.connected) await new Promise<void>((resolve) => child.once('disconnect', resolve));
     this.#state = 'gone';
     this.#decide({ kind: 'died', how });

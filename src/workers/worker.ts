@@ -56,10 +56,12 @@ export class Worker {
     number,
     version,
     patienceMs,
+    needsNats,
   }: ToWorker & { readonly kind: 'start' }): Promise<void> {
     this.#log = createLog(config.log, process.stdout).child({ worker: number });
     try {
-      const shared = { others: this.#counts, patienceMs, claimTicket: (key: string) => this.#claim(key) };
+      const claimTicket = (key: string) => this.#claim(key);
+      const shared = { others: this.#counts, patienceMs, needsNats, claimTicket };
       this.#bridge = createBridge({ config, log: this.#log, version, shared });
       const { http } = await this.#bridge.start();
       await this.#send({ kind: 'listening', http });
@@ -77,8 +79,9 @@ export class Worker {
   async #about(question: Question): Promise<Answer> {
     if (this.#bridge === undefined) return { unready: 'starting' };
     if (question === 'metrics') return { families: await this.#bridge.families() };
+    const { accepting: isAccepting } = this.#bridge;
     const unready = this.#bridge.unready();
-    return unready === undefined ? {} : { unready };
+    return { isAccepting, ...(unready !== undefined && { unready }) };
   }
 
   /** Fails closed: a ticket that nobody can tell of is not taken. */

@@ -147,6 +147,31 @@ auth: { ${CALLOUT} }`),
     expect(noticesAtMarks('channels: { a: { channel: a, access: public, subject: a.* } }')).toEqual([]);
   });
 
+  it('where readers that are behind lose what they are not told of', () => {
+    const route = (source: string, control: boolean) =>
+      `channels: { a: { channel: a, access: public, ${source}, slow: ▶drop } }\nsse: { control: ${control} }\n`;
+    expect(noticesAtMarks(route('subject: a', false))).toEqual([
+      'channels.a.slow: loses events of readers that are behind, and with sse.control: false they are not told: write close',
+    ]);
+    expect(noticesAtMarks(route('subject: a', true).replace('▶', ''))).toEqual([]);
+    expect(noticesAtMarks(route('kv: b, key: a', true))).toEqual([
+      'channels.a.slow: may drop the newest value of a key, and a reader shows an older one until that changes again: write latest',
+    ]);
+    expect(noticesAtMarks(route('kv: b, key: a', true).replace('▶drop', 'latest'))).toEqual([]);
+  });
+
+  it('where one payload can keep a pattern busy for long', () => {
+    const route = (pattern: string, event: string) =>
+      `channels: { a: { channel: a, access: public, subject: a, redact: [/x, { pattern: ${pattern} }] } }\nlimits: { event: ${event} }\n`;
+    expect(noticesAtMarks(route('▶"[ab]*a[ab]{100}"', '1MiB'))).toEqual([
+      expect.stringMatching(
+        /^channels\.a\.redact\[1\]\.pattern: may hold up everybody .*: about \d{4} ms for 1MiB$/,
+      ),
+    ]);
+    for (const fine of [route('"[ab]*a[ab]{100}"', '4KiB'), route('"\\\\d{13,19}"', '1MiB')])
+      expect(noticesAtMarks(fine)).toEqual([]);
+  });
+
   it('where pages are promised the past, but cannot be told of its gaps', () => {
     const route = (source: string) =>
       `channels: { a: { channel: a, access: public, ${source} } }\nsse: { control: ▶false }\n`;

@@ -92,6 +92,16 @@ describe('a value out of bounds', () => {
   });
 });
 
+describe('a content coding', () => {
+  it('is listed once', () => {
+    expect(problemsAtMarks(`${ROUTE}sse: { compression: [gzip, zstd, ▶gzip, ▶zstd] }\n`)).toEqual([
+      'sse.compression[2]: is listed before: keep one',
+      'sse.compression[3]: is listed before: keep one',
+    ]);
+    expect(parse(`${ROUTE}sse: { compression: [zstd, gzip] }\n`).sse.compression).toEqual(['zstd', 'gzip']);
+  });
+});
+
 describe('an unknown key', () => {
   it('is told what it was probably meant to be', () => {
     const messages = problemsAtMarks(`▶chanels: {}

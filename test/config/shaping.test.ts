@@ -46,6 +46,21 @@ describe('a rate limit', () => {
   ])('%s is told what is wrong', (keys, problem) => expect(problemAt(keys)).toBe(problem));
 });
 
+describe('a rate limit of a key-value route', () => {
+  const message =
+    'rateLimit: cannot drop what is over the rate with kv, where readers would keep an old value: write { rate: 100/s, over: latest } with your rate, or throttle';
+
+  it.each(['▶100/s', '▶{ rate: 100/s, over: drop }', '▶{ rate: 100/s }'])(
+    'may not drop the last value: %s',
+    (rateLimit) => expect(problemAt(`kv: b, key: "a.{x}", rateLimit: ${rateLimit}`)).toBe(message),
+  );
+
+  it('may hold the latest of each key', () => {
+    const { rateLimit } = routeOf('kv: b, key: "a.{x}", rateLimit: { rate: 1/s, over: latest }');
+    expect(rateLimit).toMatchObject({ over: 'latest' });
+  });
+});
+
 describe('a batch', () => {
   it('may be a time alone, which gathers events', () => {
     expect(routeOf('core, batch: 100ms').batch).toEqual({ windowMs: 100, as: 'events' });
@@ -129,6 +144,10 @@ describe('what is replaced in payloads', () => {
       'core, redact: { pattern: a, flags: ▶g }',
       'redact.flags: expected i (any case), s (a dot matches line breaks too) or is, got the text "g"',
     ],
+    [
+      'core, redact: { pattern: ▶"(){4294967295}" }',
+      'redact.pattern: is not a usable regular expression: it counts to more than 1000 in braces',
+    ],
     ['core, redact: ▶{ with: x }', 'redact: says nothing of what to replace: give it a pointer or a pattern'],
     ['core, redact: { pointer: /a, ▶flags: i }', 'redact.flags: is of no use without a pattern: take it out'],
     [
@@ -194,7 +213,7 @@ describe('docs/shaping.md', () => {
     expect(payments?.redact.map((rule) => (rule.kind === 'pattern' ? rule.pattern : rule.pointer))).toEqual([
       ['customer', 'email'],
       ['items', '*', 'cost'],
-      '\\d{13,19}',
+      '\\b\\d{4}([ -]?\\d{4}){3}\\b',
     ]);
   });
 });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Random } from '../stress/random.ts';
 import { selfSigned } from '../support/certificate.ts';
 import { poll } from '../support/poll.ts';
+import { AS_IT_IS, RENDERED, type Way } from './form.ts';
 import {
   byOddPieces,
   byOneByte,
@@ -42,25 +43,39 @@ async function expectGoodEnd({ cli }: Scene, readers: readonly Reader[]) {
   expect(await cli.exited()).toBe(0);
 }
 
+/** One of each pace; those of one way choose by themselves. */
+const everyPace = (seed: number, { name }: Way): Record<string, OpenLine> => ({
+  'all that has come': bySixtyFourKiB,
+  'odd pieces': byOddPieces(new Random(`pieces ${seed} ${name}`)),
+  'byte by byte for a while': byOneByteForAWhile(),
+  ...(hasSmallWindow && { 'through a small window': throughSmallWindow(4096) }),
+});
+
 test.each([1, 2, 3])(
   'readers of every pace, at once, get exactly the bytes that were sent, and a good end (mix %i)',
   async (seed) => {
     const scene = await Scene.start({ seed });
-    const lines: Record<string, OpenLine> = {
-      'all that has come': bySixtyFourKiB,
-      'odd pieces': byOddPieces(new Random(`pieces ${seed}`)),
-      'byte by byte for a while': byOneByteForAWhile(),
-      ...(hasSmallWindow && { 'through a small window': throughSmallWindow(4096) }),
-    };
-    const stopping = await scene.open(lines);
+    const stopping = await scene.open(everyPace(seed, AS_IT_IS));
     // Beside them those that keep up, with some of what the others have: frames are shared.
     const steady = [
       ...(await scene.open({ steadily: bySixtyFourKiB })),
-      ...(await scene.open({ 'one channel, steadily': bySixtyFourKiB }, 'b')),
+      ...(await scene.open({ 'one channel, steadily': bySixtyFourKiB }, { channels: 'b' })),
     ];
     await fallBehind(scene, stopping, { others: steady });
   },
 );
+
+test('so do those that take it compressed, as NDJSON, or both, and gzip ends where the response does', async () => {
+  const scene = await Scene.start({ seed: 7 });
+  const [stopping, steady]: [Reader[], Reader[]] = [[], []];
+  for (const way of RENDERED) {
+    stopping.push(...(await scene.open(everyPace(7, way), { way })));
+    steady.push(...(await scene.open({ 'one channel, steadily': bySixtyFourKiB }, { way, channels: 'b' })));
+  }
+  // What one of them shares with the others must be in none of them what this one has not.
+  steady.push(...(await scene.open({ steadily: bySixtyFourKiB })));
+  await fallBehind(scene, stopping, { others: steady, rounds: 1 });
+});
 
 // uWebSockets.js 20.51 loses a chunk that does not fit into the cork buffer where what is in that buffer does not fit into the socket
 // either: the chunk's size line goes out, the chunk does not. The first two writes of a turn show it, the second the larger.

@@ -20,23 +20,23 @@ export class PublicationRecord {
     return index < 0 ? undefined : index;
   }
 
-  /** Takes from the `id:` of publication `index` where the log began, unless that is known. @throws Error where it is no cursor */
-  learn(line: string, index: number): void {
+  /** Takes from what `id:` said of publication `index` where the log began, unless that is known. @throws Error where it is no cursor */
+  learn(cursor: RegExpExecArray | null, index: number): void {
     if (this.#epoch !== undefined) return;
-    const [, epoch, offset] = /^id: (\w+)\.(\d+)\n$/.exec(line) ?? [];
-    if (epoch === undefined || offset === undefined) throw new Error(`no cursor: ${JSON.stringify(line)}`);
+    const [, epoch, offset] = cursor ?? [];
+    if (epoch === undefined || offset === undefined) throw new Error(`no cursor at publication ${index}`);
     this.#epoch = epoch;
     this.#before = Number(offset) - index;
   }
 
-  /** The bytes that publication `index` must be on the wire. */
-  frame(index: number): Buffer {
+  /** The cursor that publication `index` must bring. */
+  cursor(index: number): string {
+    return `${this.#epoch}.${this.#before + index}`;
+  }
+
+  payload(index: number): Buffer {
     const publication = this.#all[index];
     if (publication === undefined) throw new TypeError(`no publication ${index}`);
-    return Buffer.concat([
-      Buffer.from(`id: ${this.#epoch}.${this.#before + index}\ndata: `),
-      publication.payload,
-      Buffer.from('\n\n'),
-    ]);
+    return publication.payload;
   }
 }

@@ -4,9 +4,10 @@ import { type Cli, serve } from '../support/cli.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { type Publisher, startPublisher } from '../support/publisher.ts';
+import { AS_IT_IS } from './form.ts';
 import type { OpenLine } from './line.ts';
 import { Mix, type MixOptions, PAIR_BYTES } from './mix.ts';
-import { Reader } from './reader.ts';
+import { Reader, type ReaderOptions } from './reader.ts';
 import { PublicationRecord } from './record.ts';
 
 const MIB = 1024 * 1024;
@@ -53,7 +54,7 @@ export class Scene {
           ...(certFile !== undefined && { http: { tls: { certFile, keyFile } } }),
           // Nobody is to be cut off: what is looked at is what is written for who is behind.
           limits: { pending: '256MiB', stalled: '1h' },
-          sse: { heartbeat: '0s' },
+          sse: { heartbeat: '0s', compression: ['gzip'] },
         },
         nats,
       ),
@@ -63,9 +64,13 @@ export class Scene {
   }
 
   /** Opens a stream for each line; resolves when they get what is published from then on. */
-  async open(lines: Readonly<Record<string, OpenLine>>, channels = 'ab'): Promise<Reader[]> {
+  async open(
+    lines: Readonly<Record<string, OpenLine>>,
+    { channels = 'ab', way = AS_IT_IS }: Partial<Pick<ReaderOptions, 'channels' | 'way'>> = {},
+  ): Promise<Reader[]> {
+    const [port, record] = [this.#httpPort, this.#record];
     const readers = Object.entries(lines).map(
-      ([name, open]) => new Reader({ name, port: this.#httpPort, channels, record: this.#record, open }),
+      ([name, open]) => new Reader({ name: `${name}, ${way.name}`, port, channels, record, way, open }),
     );
     await poll('all streams to be open', () => readers.every(({ isOpen }) => isOpen));
     for (const letter of channels) await this.#nats.subscribed(`topics.${letter}`);

@@ -13,6 +13,8 @@ export class FakeResponse {
   readonly chunks: Buffer[] = [];
   readonly head: string[] = [];
   isEnded = false;
+  /** Bytes of a whole body that the socket takes before it is full. */
+  room = Infinity;
   isFull = false;
   /** Whether the connection under it was closed without an orderly end. */
   cutOff = false;
@@ -23,6 +25,9 @@ export class FakeResponse {
   #corked = 0;
   #isPaused = false;
   #answers: boolean[];
+  /** Of a whole body, and how long that is said to be. */
+  #offset = 0;
+  #total: number | undefined;
   #onWritable: (() => boolean) | undefined;
   #onAborted: (() => void) | undefined;
 
@@ -82,6 +87,28 @@ export class FakeResponse {
     if (body !== undefined) this.chunks.push(Buffer.from(body));
     this.isEnded = true;
     return this;
+  }
+
+  /** Takes what there is room for, and keeps nothing of the rest. */
+  tryEnd(piece: Uint8Array, total: number): [ok: boolean, hasResponded: boolean] {
+    this.#touch('tryEnd');
+    if (this.isFull) throw new Error('written to while the socket is full');
+    if (this.#corks === 0) throw new Error('written to outside a cork');
+    this.#total ??= total;
+    if (this.#total !== total) throw new Error('the length was another before');
+    if (this.#offset + piece.length > total) throw new Error('more than was said');
+    const taken = piece.subarray(0, this.room);
+    this.room -= taken.length;
+    this.#offset += taken.length;
+    this.chunks.push(Buffer.from(taken));
+    this.isFull = taken.length < piece.length;
+    this.isEnded = this.#offset === total;
+    return [!this.isFull, this.isEnded];
+  }
+
+  getWriteOffset(): number {
+    this.#touch('getWriteOffset');
+    return this.#offset;
   }
 
   close(): this {

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { PollAnswer } from '../../src/http/poll-answer.ts';
+import { PollBodies } from '../../src/http/poll-bodies.ts';
 import { parseCursor } from '../../src/protocol/cursor.ts';
 import type { Frame } from '../../src/protocol/frame.ts';
-import { bodyOf, frameAt } from './poll-frames.ts';
+import { Rendering } from '../../src/protocol/rendering.ts';
+import { bodyOf, frameAt, wholeBytes } from './poll-frames.ts';
 
 const LOGS = 2;
+const bodies = new PollBodies(new Rendering('ndjson', undefined));
 /** Of each log; the second may hold its publications back for a while, with positions that they have already. */
 const CHANNELS = ['0', '1'] as const;
 
@@ -70,10 +73,14 @@ class World {
       const after = positions.find((position) => position.epoch === epoch)?.offset ?? 0;
       return frames.filter(({ offset }) => offset > after).sort((a, b) => a.offset - b.offset);
     });
-    this.#waiting = new PollAnswer({ brought: this.#cursor, ...this.#bounds });
+    this.#waiting = new PollAnswer({ brought: this.#cursor, ...this.#bounds }, bodies);
     const replay = { frames: missed, ids: undefined };
     this.#waiting.recovered(
-      { channels: [{ channel: 'a', resume: 'recovered', replayed: missed.length }], replay },
+      {
+        channels: [{ channel: 'a', resume: 'recovered', replayed: missed.length }],
+        replay,
+        lostThrough: new Map(),
+      },
       [],
     );
     this.#answerIfDue();
@@ -121,7 +128,7 @@ class World {
   }
 
   #answer(answer: PollAnswer): void {
-    const { cursor, events } = bodyOf(answer.body(this.#now, 1, undefined));
+    const { cursor, events } = bodyOf(wholeBytes(answer.body(this.#now, 1, undefined)));
     this.#waiting = undefined;
     this.answers += 1;
     // At least one message whole; it may be of two channels.

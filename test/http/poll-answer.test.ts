@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { type Farewell, PollAnswer, type PollBounds } from '../../src/http/poll-answer.ts';
+import { PollBodies } from '../../src/http/poll-bodies.ts';
 import type { Opened, Verdict } from '../../src/hub/recovery.ts';
+import type { LogName } from '../../src/protocol/cursor.ts';
 import type { Frame } from '../../src/protocol/frame.ts';
+import { Rendering } from '../../src/protocol/rendering.ts';
 import { encodeControl } from '../../src/protocol/sse.ts';
-import { bodyOf, frameAt } from './poll-frames.ts';
+import { bodyOf, frameAt, wholeBytes } from './poll-frames.ts';
 
+const bodies = new PollBodies(new Rendering('ndjson', undefined));
 const log = { epoch: 'e' };
 const at = (offset: number, data = `${offset}`) => frameAt(log, offset, data);
 
@@ -13,17 +17,25 @@ interface Situation extends Partial<PollBounds> {
   readonly missed?: readonly Frame[];
   readonly ids?: readonly string[];
   readonly asides?: readonly string[];
+  readonly lostThrough?: ReadonlyMap<LogName, number>;
 }
 
 /** A poll that was told of its one channel. */
-function poll({ verdict = 'recovered', missed = [], ids, asides = [], ...bounds }: Situation = {}) {
-  const answer = new PollAnswer({ brought: 'e.1', limit: 100, maxBytes: 10_000, ...bounds });
+function poll({
+  verdict = 'recovered',
+  missed = [],
+  ids,
+  asides = [],
+  lostThrough = new Map(),
+  ...bounds
+}: Situation = {}) {
+  const answer = new PollAnswer({ brought: 'e.1', limit: 100, maxBytes: 10_000, ...bounds }, bodies);
   const channels: Opened[] = [{ channel: 'a', resume: verdict, replayed: missed.length }];
-  answer.recovered({ channels, replay: { frames: missed, ids } }, asides);
+  answer.recovered({ channels, replay: { frames: missed, ids }, lostThrough }, asides);
   return answer;
 }
 const given = (answer: PollAnswer, cursor: string, farewell?: Farewell) =>
-  bodyOf(answer.body(cursor, 4200, farewell));
+  bodyOf(wholeBytes(answer.body(cursor, 4200, farewell)));
 
 describe('a poll is answered', () => {
   it.each<[string, Situation, string]>([
@@ -71,7 +83,7 @@ describe('the answer', () => {
   });
 
   it('of a client that was told nothing yet leaves it where it is', () => {
-    const answer = new PollAnswer({ brought: 'e.1', limit: 100, maxBytes: 10_000 });
+    const answer = new PollAnswer({ brought: 'e.1', limit: 100, maxBytes: 10_000 }, bodies);
     expect(given(answer, 'e.1')).toEqual({ cursor: 'e.1', channels: [], events: [], retry: 4200 });
   });
 
@@ -103,7 +115,7 @@ describe('what is beyond the bounds', () => {
   });
 
   it('in bytes as well', () => {
-    expect(data(poll({ maxBytes: 60, missed: [at(2), at(3), at(4)] }), 'e.9')).toEqual(['e.3', '2,3']);
+    expect(data(poll({ maxBytes: 80, missed: [at(2), at(3), at(4)] }), 'e.9')).toEqual(['e.3', '2,3']);
   });
 
   it('is given all the same where it is the first', () => {
@@ -116,14 +128,14 @@ describe('what is beyond the bounds', () => {
   });
 
   it('stays left though something that fits follows', () => {
-    const answer = poll({ maxBytes: 60, missed: [at(2)] });
+    const answer = poll({ maxBytes: 80, missed: [at(2)] });
     answer.add([at(3, 'x'.repeat(100)), at(4)]);
     expect(data(answer, 'e.4')).toEqual(['e.2', '2']);
   });
 
   it('is not overtaken by what came later and would fit', () => {
     const answer = poll({
-      maxBytes: 60,
+      maxBytes: 80,
       missed: [at(2), at(3, 'x'.repeat(100)), frameAt({ epoch: 'f' }, 5)],
     });
     expect(data(answer, 'e.4_f.8')).toEqual(['e.2_f.4', '2']);
@@ -133,6 +145,29 @@ describe('what is beyond the bounds', () => {
     const other = { epoch: 'f' };
     const answer = poll({ limit: 2, missed: [at(2), frameAt(other, 5), frameAt(other, 6)] });
     expect(data(answer, 'e.4_f.8')).toEqual(['e.4_f.5', '2,5']);
+  });
+});
+
+describe('what lies before something that is told of as lost', () => {
+  const lostThrough = new Map([[log, 5]]);
+  const missed = [at(2), at(4), at(5), at(7), at(8)];
+
+  it('is given beyond `limit`, so that the cursor passes by the loss and it is not told again', () => {
+    const { cursor, events } = given(poll({ verdict: 'gap', limit: 1, missed, lostThrough }), 'e.9');
+    expect([cursor, events.map(({ data }) => data)]).toEqual(['e.6', ['2', '4', '5']]);
+  });
+
+  it('is given though something of another log is left', () => {
+    const other = { epoch: 'f' };
+    const first = [frameAt(other, 3), frameAt(other, 4)];
+    const answer = poll({ verdict: 'gap', limit: 1, missed: [...first, ...missed], lostThrough });
+    const { cursor, events } = given(answer, 'f.4_e.9');
+    expect([cursor, events.map(({ data }) => data)]).toEqual(['f.3_e.6', ['3', '2', '4', '5']]);
+  });
+
+  it('is left all the same where it would be too large', () => {
+    const answer = poll({ verdict: 'gap', maxBytes: 80, missed, lostThrough });
+    expect(given(answer, 'e.9')).toMatchObject({ cursor: 'e.4', events: [{ data: '2' }, { data: '4' }] });
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Opened } from '../../src/hub/recovery.ts';
 import type { LogName } from '../../src/protocol/cursor.ts';
 import type { Frame } from '../../src/protocol/frame.ts';
+import type { Whole } from '../../src/protocol/rendering.ts';
 import { encodeEvent } from '../../src/protocol/sse.ts';
 
 /** What a client reads of an answer. */
@@ -10,6 +11,11 @@ export interface PollBody {
   readonly events: readonly { readonly id?: string; readonly event?: string; readonly data: string }[];
   readonly retry: number;
   readonly close?: { readonly reason: string; readonly retry: number };
+}
+
+/** The bytes of an answer. */
+export function wholeBytes({ head, shared, tail }: Whole): Uint8Array {
+  return Buffer.concat([head, shared?.bytes ?? new Uint8Array(), tail]);
 }
 
 export function bodyOf(bytes: Uint8Array): PollBody {

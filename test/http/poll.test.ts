@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { toIdentity } from '../../src/auth/identity.ts';
 import { TICK_MS } from '../../src/clock.ts';
 import { Renderings } from '../../src/http/renderings.ts';
-import { type AskSetup, setUpPolls, WAIT_MS } from './open-poll.ts';
+import { type AskSetup, type PollSetup, STALLED_MS, setUpPolls, WAIT_MS } from './open-poll.ts';
 import { bodyOf } from './poll-frames.ts';
 
 /** A client that has asked once, so its channels are open, and has a cursor. */
@@ -49,13 +49,14 @@ describe('a poll', () => {
     expect(res.told?.cursor).toBe(res.told?.events[0]?.id);
   });
 
-  it('waits where nothing was missed, and is answered by the first turn that brings something', () => {
+  it('waits where nothing was missed, and is answered with what the first turn brings that brings something', async () => {
     const { again, cursor, publish, hub, send, endings } = following();
     const { res } = again({ cursor });
     expect(res.isEnded).toBe(false);
     publish('a', 'one');
     publish('a', 'two');
     hub.flush();
+    await turn();
     expect(data(res.told?.events)).toEqual(['one', 'two']);
     expect(res.told?.cursor).toBe(res.told?.events.at(-1)?.id);
     send('a', 'three');
@@ -104,7 +105,7 @@ describe('a poll', () => {
     expect(res.told).toMatchObject({ cursor, channels: [{ resume: 'reset', reason: 'epoch' }] });
   });
 
-  it('waits while NATS is away, and is told of the gap when it is back', () => {
+  it('waits while NATS is away, and is told of the gap when it is back', async () => {
     const { again, cursor, source, hub } = following();
     source.interrupted = true;
     const { res } = again({ cursor });
@@ -112,6 +113,7 @@ describe('a poll', () => {
     source.interrupted = false;
     source.sink('a')?.gap('disconnected');
     hub.flush();
+    await turn();
     expect(res.told?.events).toMatchObject([{ event: 'sidestream.gap' }]);
   });
 
@@ -146,13 +148,14 @@ describe('a poll', () => {
     const { res } = again({ cursor });
     for (const size of [2000, 500, 500]) publish('a', 'x'.repeat(size));
     hub.flush();
+    await turn();
     expect(res.told?.events.map((event) => event.data.length)).toEqual([2000]);
     const next = again({ cursor: res.told?.cursor ?? '' }).res;
     await turn();
     expect(next.told?.events.map((event) => event.data.length)).toEqual([500]);
   });
 
-  it('of several channels is given them in order of arrival', () => {
+  it('of several channels is given them in order of arrival', async () => {
     const { again, cursor, publish, hub } = following({ channels: ['a', 'b'] });
     const { res } = again({ cursor });
     for (const [channel, text] of [
@@ -162,6 +165,7 @@ describe('a poll', () => {
     ] as const)
       publish(channel, text);
     hub.flush();
+    await turn();
     expect(data(res.told?.events)).toEqual(['1', '2', '3']);
   });
 });
@@ -179,15 +183,27 @@ describe('the answer to a poll', () => {
     ]);
     expect(res.closesConnection).toBe(false);
   });
+
+  it('counts in what is sent, with what it would be without compression', async () => {
+    const { again, cursor, send, metrics } = following();
+    const before = [metrics.sentBytes, metrics.plainBytes] as const;
+    const chosen = new Renderings({ compression: ['gzip'] }).choose('sse', 'gzip');
+    const { res } = again({ cursor, chosen });
+    send('a', 'x'.repeat(2000));
+    await turn();
+    expect(metrics.sentBytes - before[0]).toBe(res.bytes.length);
+    expect(metrics.plainBytes - before[1]).toBe(gunzipSync(res.bytes).length);
+  });
 });
 
 describe('the answer to a poll that takes compression', () => {
   const chosen = new Renderings({ compression: ['gzip'] }).choose('sse', 'gzip');
 
-  it('is a whole compressed body, from a size on from which that pays', () => {
+  it('is a whole compressed body, from a size on from which that pays', async () => {
     const { again, cursor, send } = following();
     const { res } = again({ cursor, chosen });
     send('a', 'x'.repeat(2000));
+    await turn();
     expect(res.head).toContain('Content-Encoding: gzip');
     expect(bodyOf(gunzipSync(res.bytes)).events).toMatchObject([{ data: 'x'.repeat(2000) }]);
   });
@@ -243,6 +259,106 @@ describe('a waiting poll', () => {
     send('a', 'late');
     pass(2 * WAIT_MS);
     expect(endings).toHaveLength(2);
+  });
+});
+
+describe('an answer that its client does not take', () => {
+  const large = 'x'.repeat(40_000);
+  /** Polls that have been answered and have taken so much. */
+  async function unread(count: number, room: number, setup: PollSetup = {}) {
+    const real = following({ setup: { pendingBytes: 1_000_000, ...setup } });
+    const { metrics, cursor, again, send } = real;
+    const sentBefore = metrics.sentBytes;
+    const asked = Array.from({ length: count }, () => again({ cursor, room }));
+    send('a', large);
+    await turn();
+    // What is counted of what waits, and of what was taken.
+    const counted = () => [metrics.slowConnections, metrics.pendingBytes, metrics.sentBytes - sentBefore];
+    return { ...real, asked, counted, real };
+  }
+  const [room] = [10_000];
+
+  it('keeps its place until it has been taken, and what waits is counted, what all have once', async () => {
+    const { asked, counted, endings, metrics, hub } = await unread(3, room);
+    expect([endings, hub.subscriberCount('a')]).toEqual([['answered'], 0]);
+    const total = asked[0]?.res.bytes.length ?? 0;
+    expect(total).toBe(room);
+    expect(counted()).toEqual([3, expect.any(Number), 3 * room]);
+    expect(metrics.pendingBytes).toBeGreaterThan(3 * (large.length - room));
+    expect(metrics.pendingMemoryBytes).toBeLessThan(1.1 * large.length);
+    for (const { res } of asked) {
+      res.room = 20_000;
+      res.becomeWritable();
+      expect(res.isEnded).toBe(false);
+    }
+    for (const { res } of asked) {
+      res.room = Infinity;
+      res.becomeWritable();
+      expect(data(res.told?.events)).toEqual([large]);
+    }
+    expect(endings).toEqual(['answered', 'answered', 'answered', 'answered']);
+    expect(counted()).toEqual([0, 0, 3 * (asked[0]?.res.bytes.length ?? 0)]);
+    expect(metrics.pendingMemoryBytes).toBe(0);
+  });
+
+  it('is cut off after limits.stalled, however slowly it is read, and until then its socket is kept', async () => {
+    const { asked, endings, metrics, pass } = await unread(1, room);
+    const { res } = asked[0] ?? expect.unreachable();
+    for (let ms = 0; ms < STALLED_MS - 1000; ms += 1000) {
+      pass(1000);
+      res.room = 1;
+      res.becomeWritable();
+    }
+    expect([res.isEnded, res.rewinds]).toEqual([false, 5]);
+    pass(1000 + TICK_MS);
+    expect([res.cutOff, endings.at(-1)]).toEqual([true, 'slow']);
+    expect([metrics.slowConnections, metrics.pendingBytes, metrics.pendingMemoryBytes]).toEqual([0, 0, 0]);
+    pass(2 * STALLED_MS);
+    expect(endings).toHaveLength(2);
+  });
+
+  it('is cut off where together with others it is more than limits.pendingTotal', async () => {
+    const { asked, endings, metrics } = await unread(1, room, { totalBytes: large.length });
+    expect([asked[0]?.res.cutOff, endings.at(-1)]).toEqual([true, 'slow']);
+    expect([metrics.slowConnections, metrics.pendingMemoryBytes]).toEqual([0, 0]);
+  });
+
+  it('is let go of when its client goes, and not answered anew when it is closed', async () => {
+    const { asked, endings, metrics } = await unread(2, room);
+    for (const { poll } of asked) poll.close('draining');
+    expect(endings).toHaveLength(1);
+    for (const { res } of asked) res.becomeAborted();
+    expect(endings.slice(1)).toEqual(['client', 'client']);
+    expect([metrics.slowConnections, metrics.pendingBytes, metrics.pendingMemoryBytes]).toEqual([0, 0, 0]);
+  });
+});
+
+describe('many polls of one channel', () => {
+  it('are answered a slice of a turn at a time, and what came meanwhile is in the answers of the later ones', async () => {
+    const { again, cursor, publish, hub, clock, endings } = following();
+    const asked = Array.from({ length: 100 }, () => again({ cursor }));
+    // Each answer takes a millisecond.
+    for (const { res } of asked) {
+      const { cork } = res;
+      res.cork = (callback) => {
+        clock.advance(1);
+        return cork.call(res, callback);
+      };
+    }
+    publish('a', 'one');
+    hub.flush();
+    expect(endings).toHaveLength(1);
+    const answered = () => asked.filter(({ res }) => res.isEnded).length;
+    await turn();
+    expect(answered()).toBeLessThanOrEqual(4);
+    publish('a', 'two');
+    for (let before = -1; answered() < 100; ) {
+      expect(answered()).toBeGreaterThan(before);
+      before = answered();
+      await turn();
+    }
+    expect(data(asked[0]?.res.told?.events)).toEqual(['one']);
+    expect(data(asked[99]?.res.told?.events)).toEqual(['one', 'two']);
   });
 });
 

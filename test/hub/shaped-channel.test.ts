@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FakeArchive } from './fake-archive.ts';
 import { FakeSubscriber, LINGER_MS, setUpHub } from './fakes.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -18,6 +19,30 @@ describe('a channel that holds events back', () => {
     expect(subscriber.events.map(({ data, id }) => [data, id])).toEqual([
       ['1', `e.${start + 1}`],
       ['3', `e.${start + 2}`],
+    ]);
+  });
+
+  it('publishes them in the log that they came from, before that begins anew', async () => {
+    const { join, hub, source, pass } = setUpHub({
+      route: { batch: { windowMs: 1000, as: 'events' } },
+      archive: new FakeArchive(),
+    });
+    const subscriber = new FakeSubscriber();
+    join(subscriber, 'a');
+    for (const offset of [7, 8]) {
+      source.log.offset = offset;
+      source.sink('a')?.publish({ event: undefined, data: `${offset}` }, offset);
+    }
+    source.log.begin('f', 0, 0);
+    source.log.offset = 1;
+    source.sink('a')?.publish({ event: undefined, data: '1' }, 1);
+    pass(1000);
+    hub.flush();
+    await turn();
+    expect(subscriber.events.map(({ id, data }) => [id, data])).toEqual([
+      ['e.7', '7'],
+      ['e.8', '8'],
+      ['f.1', '1'],
     ]);
   });
 

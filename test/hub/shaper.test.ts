@@ -23,6 +23,15 @@ describe('a throttled channel', () => {
     expect([metrics.shaped, metrics.publications]).toEqual([{ throttled: 1, 'rate-limited': 0 }, 5]);
   });
 
+  it('ends its window on time, whatever came in the middle of it', () => {
+    const { push, pass, passed } = setUpShaper({ throttleMs: 1000 });
+    push('a');
+    pass(700);
+    push('a');
+    pass(1000);
+    expect(passed.map(({ atMs }) => atMs)).toEqual([0, 1000]);
+  });
+
   it('passes at once again what comes after a quiet window', () => {
     const { push, pass, data } = setUpShaper({ throttleMs: 1000 });
     push('a');
@@ -192,6 +201,30 @@ describe('a channel that gathers', () => {
     expect(ended).toMatchObject({ timeMs: 1200, ttlMs: 600, priority: 1 });
     expect(lasting).toMatchObject({ timeMs: 1200, priority: 2 });
     expect(lasting).not.toHaveProperty('ttlMs');
+  });
+
+  it('of the priorities in it takes the highest, in whatever order they come', () => {
+    const { push, pass, passed } = setUpShaper({ batch: { windowMs: 500, as: 'array' } });
+    for (const priorities of [
+      [1, 2],
+      [2, 1],
+      [2, 0, 1],
+      [0, 1],
+    ] as const) {
+      for (const priority of priorities) push('a', { priority });
+      pass(500);
+    }
+    expect(passed.map(({ publication }) => publication.priority)).toEqual([2, 2, 2, 1]);
+  });
+
+  it('counts bytes anew for each batch', () => {
+    const { push, pass, passed } = setUpShaper({ batch: { windowMs: 500, as: 'events' } });
+    for (let batch = 1; batch <= 4; batch += 1) {
+      push('a', { data: Buffer.alloc(MIB / 2 - 1) });
+      push('a', { data: Buffer.alloc(MIB / 4) });
+      expect(passed, 'less than 1 MiB waits').toHaveLength(2 * (batch - 1));
+      pass(500);
+    }
   });
 
   it.each([

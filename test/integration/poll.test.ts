@@ -141,6 +141,36 @@ describe('a long poll', () => {
     expect(some.length).toBeLessThan(200);
   });
 
+  test('that catches up in steps with two channels of one stream is told once of what one of them has lost', async () => {
+    const nats = await startNats({ jetStream: true });
+    const { connection } = await startPublisher(nats);
+    await (await jetstreamManager(connection)).streams.add({ name: 'O', subjects: ['o.>'] });
+    const route = { stream: 'O', access: 'public' };
+    const channels = {
+      one: { ...route, channel: 'one-{i}', subject: 'o.{i}' },
+      all: { ...route, channel: 'all', subject: 'o.>' },
+    };
+    const bridge = await startBridge({ nats, config: { channels, limits: { replay: 50 } } });
+    const target = '/events?channels=one-1,all&wait=0s&limit=7';
+    let { cursor } = (await longPoll(bridge, target)).body;
+    const js = jetstream(connection);
+    for (let i = 0; i < 80; i += 1) await js.publish(`o.${i % 2}`, `${i}`);
+    await poll('all', () => bridge.metrics.route('all').publications === 80);
+    const gaps: string[] = [];
+    const seen: string[] = [];
+    for (let given = 1; given > 0; ) {
+      const { body } = await longPoll(bridge, target, cursor);
+      for (const { channel, resume, reason } of body.channels)
+        if (resume !== 'recovered') gaps.push(`${channel} ${resume} ${reason}`);
+      seen.push(...body.events.map(({ data }) => data));
+      given = body.events.length;
+      cursor = body.cursor;
+    }
+    expect(gaps).toEqual(['all gap too-many']);
+    expect(seen).toHaveLength(40 + 50);
+    expect(new Set(seen).size).toBe(50 + 15);
+  });
+
   test('gives an answer larger than a socket takes at once, whole', async () => {
     const history = { bytes: '32MiB' };
     const channels = {
@@ -157,6 +187,85 @@ describe('a long poll', () => {
     expect(events.map(({ data }) => [data.length, Number.parseInt(data, 10)])).toEqual(
       Array.from({ length: 12 }, (_, i) => [900_000, i]),
     );
+  });
+});
+
+describe('an answer that nobody reads', () => {
+  const history = { bytes: '32MiB' };
+  const channels = {
+    topic: { channel: 'topic.{name}', subject: 'topics.{name}', access: 'public', history },
+  };
+  /** More than the kernels take of a connection on loopback. */
+  const COUNT = 12;
+
+  async function unread(limits: Readonly<Record<string, unknown>>, drain = {}) {
+    const real = await setUp({ channels, limits: { pending: '16MiB', ...limits }, drain });
+    const { bridge, publisher } = real;
+    const { body } = await longPoll(bridge, '/events/topic.a');
+    for (let i = 0; i < COUNT; i += 1) await publisher.publish('topics.a', `${i}`.padEnd(900_000, '.'));
+    await poll('all', () => bridge.metrics.route('topic').publications === COUNT);
+    const client = await bridge.request('/events/topic.a', {
+      headers: { ...POLL.headers, 'Last-Event-ID': body.cursor },
+    });
+    client.pause();
+    await poll('the reader to be behind', () => bridge.metrics.slowConnections === 1);
+    return { ...real, client };
+  }
+
+  const gauges = (bridge: TestBridge) =>
+    Promise.all(
+      ['connections', 'slow_connections', 'pending_bytes', 'pending_memory_bytes'].map((name) =>
+        bridge.sample(`sidestream_${name}`),
+      ),
+    );
+
+  test('keeps its place among limits.connections, and is whole once it is read', async () => {
+    const { bridge, client } = await unread({ connections: 1 });
+    expect((await refusalOf(bridge, '/events/topic.a')).said).toBe('503 CONNECTION_LIMIT');
+    const [, , pending = 0, memory = 0] = await gauges(bridge);
+    expect([pending > 1_000_000, memory > 10_000_000]).toEqual([true, true]);
+    client.resume();
+    await client.ended();
+    await poll('its place', () => bridge.metrics.connections === 0);
+    expect(await gauges(bridge)).toEqual([0, 0, 0, 0]);
+    expect(Object.fromEntries(bridge.metrics.connectionsClosed)).toEqual({ answered: 2 });
+  });
+
+  test('is cut off by limits.stalled', async () => {
+    const { bridge, client } = await unread({ stalled: '1s' });
+    await poll('the end', () => bridge.metrics.connectionsClosed.get('slow') === 1);
+    client.resume();
+    await client.cut();
+    expect(await gauges(bridge)).toEqual([0, 0, 0, 0]);
+  });
+
+  test('is cut off by limits.pendingTotal, which JSON escapes get nobody around', async () => {
+    const { bridge, publisher } = await setUp({
+      channels,
+      limits: { pending: '1MiB', pendingTotal: '1MiB' },
+    });
+    const { body } = await longPoll(bridge, '/events/topic.a');
+    for (let i = 0; i < 2; i += 1) await publisher.publish('topics.a', '\u0001'.repeat(1_000_000));
+    await poll('both', () => bridge.metrics.route('topic').publications === 2);
+    const client = await bridge.request('/events/topic.a', {
+      headers: { ...POLL.headers, 'Last-Event-ID': body.cursor },
+    });
+    client.pause();
+    await poll('the end', () => bridge.metrics.connectionsClosed.get('slow') === 1);
+    client.resume();
+    await client.cut();
+    // Each is six times as long, and more than limits.pending by itself.
+    expect(Number(client.header('content-length'))).toBeLessThan(7_000_000);
+  });
+
+  test('is waited for by a process that drains, as long as drain.timeout', async () => {
+    const { bridge, client } = await unread({}, { timeout: '1h' });
+    const drained = bridge.drain();
+    client.resume();
+    await Promise.all([client.ended(), drained]);
+    const other = await unread({}, { timeout: '100ms' });
+    await other.bridge.drain();
+    expect(other.bridge.metrics.connectionsClosed.get('draining')).toBe(1);
   });
 });
 
@@ -210,6 +319,26 @@ describe('a waiting poll', () => {
     });
     expect(client.header('connection')).toBe('close');
     expect((await refusalOf(bridge, '/events/topic.a')).said).toBe('503 DRAINING');
+  });
+
+  test('is cut off where the process stops', async () => {
+    const { bridge } = await setUp();
+    const { body } = await longPoll(bridge, '/events/topic.a');
+    const { answer } = await waitingPoll(bridge, '/events/topic.a', body.cursor);
+    const gone = expect(answer).rejects.toThrow();
+    await bridge.stop();
+    await gone;
+    expect(Object.fromEntries(bridge.metrics.connectionsClosed)).toEqual({ answered: 1, draining: 1 });
+  });
+
+  test('counts among those who would come back: when that is said to be grows with them', async () => {
+    const sse = { retry: '100ms..101ms' };
+    const { bridge } = await setUp({ sse, drain: { reconnectRate: '1/m' } });
+    const { body } = await longPoll(bridge, '/events/topic.a');
+    const { answer } = await waitingPoll(bridge, '/events/topic.a', body.cursor);
+    expect((await longPoll(bridge, '/events/topic.a')).body.retry).toBeGreaterThan(101);
+    await bridge.drain();
+    await answer;
   });
 
   test('is answered when its user is put out, or the token is revoked', async () => {

@@ -127,9 +127,10 @@ test('what is redacted is nowhere on the wire, and what cannot be is dropped and
   );
   await publish('s.a', `not JSON: ${SECRET}`);
   await publish('s.a', '{"last":true}');
-  const events = await stream('a').take(2);
+  const events = await stream('a').take(3);
   expect(events.map(({ data }) => data)).toEqual([
     '{"user":{"card":"[redacted]"},"note":"paid by CARD","n":"CARD"}',
+    '{"channel":"a","reason":"error"}',
     '{"last":true}',
   ]);
   expect(stream('a').body).not.toContain(SECRET.slice(1));

@@ -181,6 +181,24 @@ describe('a stream', () => {
     });
   });
 
+  it('tells a gap where nobody can tell what of a message may be seen, live and when it is read again', async () => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add({});
+    const redact = [{ kind: 'pointer', pointer: ['a'], replacement: '#' }] as const;
+    const running = await startSources({ nats, routes: { orders: { ...ORDERS, redact } } });
+    const one = await running.opened('orders.1');
+    await jetStream.publish('orders.1', '{"a":1}', 'no JSON', '{"b":1}');
+    expect(await one.noted(3)).toEqual(['1 {"a":"#"}', 'gap error', '3 {"b":1}']);
+    expect(running.source('orders.1').log.floor).toBe(2);
+    expect(running.metrics.route('orders').dropped.unredactable).toBe(1);
+    expect(await running.read('orders.1')).toMatchObject({
+      texts: ['1 {"a":"#"}', '3 {"b":1}'],
+      cut: 'error',
+      after: 2,
+    });
+  });
+
   it('leaves out what the server writes where the last message of a subject ended', async ({ skip }) => {
     const nats = await startNats({ jetStream: true });
     const jetStream = await startJetStream(nats);

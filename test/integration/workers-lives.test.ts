@@ -7,6 +7,7 @@ import { fileConfig } from '../support/bridge.ts';
 import { type Cli, runCli, serve, startCli, writeConfig } from '../support/cli.ts';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
+import { request } from '../support/stream-client.ts';
 import { startJetStream } from '../support/stream-source.ts';
 import { Follower } from '../workers/follower.ts';
 import { isAlive, startWorkers } from '../workers/running.ts';
@@ -122,6 +123,9 @@ test('a rolling restart takes up the config as it is now, but for what all go by
     workers: 3,
     channels: { news: { channel: 'news', subject: 'news', access: 'public' } },
   });
+  // While one that is told to end is being replaced, by one with the config from before.
+  process.kill(Number(cli.logs.find(({ message }) => message === 'worker listening')?.pid), 'SIGTERM');
+  await cli.logged('a worker was told to end; it is replaced');
   cli.signal('SIGUSR2');
   await cli.logged('all workers were restarted');
   expect(cli.logs.filter(({ level }) => level === 'error')).toHaveLength(1);
@@ -129,6 +133,11 @@ test('a rolling restart takes up the config as it is now, but for what all go by
     cli.logs.some(({ message }) => /^workers, http\.listen, ops and log do not change/.test(message)),
   ).toBe(true);
   const port = (address: unknown) => (address as { port: number }).port;
+  // The kernel spreads them over both.
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, () => request({ port: port(http), target: '/events/news' })),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   const text = await (await fetch(`http://127.0.0.1:${port(ops)}/metrics`)).text();
   expect(text).toContain('sidestream_publications_total{route="news"} 0');
   expect(text).toContain('sidestream_workers 2');
@@ -141,12 +150,17 @@ test('a worker that somebody ends by its process id is replaced first, and drain
   const streams = await workers.spread('/events/topic.a');
   const pid = workers.pidOf(2);
   process.kill(pid, 'SIGTERM');
+  await workers.cli.logged('a worker was told to end; it is replaced');
+  // Somebody is impatient.
+  process.kill(pid, 'SIGTERM');
   for (const [client, worker] of streams)
     if (worker === 2)
       expect(JSON.parse((await client.next('sidestream.close')).data).reason).toBe('draining');
   await poll('it to be gone', () => !isAlive(pid));
   expect(await workers.sample('sidestream_workers')).toBe(2);
   expect(await workers.sample('sidestream_worker_deaths_total')).toBe(0);
+  expect(workers.count('a worker was told to end; it is replaced')).toBe(1);
+  expect(workers.pids).toHaveLength(3);
 });
 
 test('a worker whose successors die as well is tried again, and there is never one too many', async () => {

@@ -52,11 +52,13 @@ describe('two workers on one port', () => {
     expect(await workers.sample('sidestream_control_commands_total{result="disconnect"}')).toBe(1);
   });
 
-  test('drain together, and the process ends with 0', async () => {
+  test('drain together, also where a terminal sends its signal to all, and the process ends with 0', async () => {
     const nats = await startNats();
     const workers = await startWorkers(nats);
     const streams = await workers.spread('/events/topic.a');
-    workers.cli.signal('SIGTERM');
+    // Ctrl-C, to the whole group; by the time that all are told, the workers have had theirs.
+    for (const pid of workers.pids) process.kill(pid, 'SIGINT');
+    workers.cli.signal('SIGINT');
     for (const stream of streams.keys()) {
       expect(JSON.parse((await stream.next('sidestream.close')).data).reason).toBe('draining');
       await stream.ended();
@@ -64,6 +66,8 @@ describe('two workers on one port', () => {
     expect(await workers.cli.exited()).toBe(0);
     expect(workers.pids.filter(isAlive)).toEqual([]);
     expect(workers.cli.stderr).toBe('');
+    expect(workers.count('draining')).toBe(WORKERS + 1);
+    expect(workers.count('a worker died; it is replaced')).toBe(0);
   });
 
   test('end at once on a second signal', async () => {
@@ -115,7 +119,8 @@ describe('a limit holds for both together', () => {
 
   test('a stream that ends on one worker makes room on the other', async () => {
     const nats = await startNats();
-    const workers = await startWorkers(nats, { limits: { connections: 2 } });
+    const limits = { connections: 2, connectionsPerIp: 2, connectionsPerChannel: 2 };
+    const workers = await startWorkers(nats, { limits });
     const held = new Map<number, StreamClient>();
     await poll('a stream on each', async () => {
       const [client, worker] = (await workers.tryStream('/events/topic.a')) ?? [];

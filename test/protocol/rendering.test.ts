@@ -72,12 +72,25 @@ it('many small blocks are not taken for nothing: each is counted with what its o
   expect(coding.calls).toBe(100_001);
 });
 
-it('a whole response is one that any decoder takes, and is not kept', () => {
+it('a whole response is one that any decoder takes, and what is shared of it is made once', () => {
+  const [head, tail] = [Buffer.from('{"own":1,'), Buffer.from('"x":2}')];
+  const shared = { bytes: encodeEvent({ data: 'again and again, '.repeat(100) }) };
+  const one = new Rendering('sse', gzip).whole({ head, shared, tail });
+  const encoded = Buffer.concat([one.head, one.shared?.bytes ?? head, one.tail]);
+  expect(gunzipSync(encoded)).toEqual(Buffer.concat([head, shared.bytes, tail]));
+  expect(encoded.length).toBeLessThan(shared.bytes.length);
   const coding = new CountingCoding();
-  const body = encodeEvent({ data: 'again and again, '.repeat(100) });
-  expect(gunzipSync(new Rendering('sse', gzip).whole(body))).toEqual(body);
   const rendering = new Rendering('sse', coding);
-  for (let i = 0; i < 2; i += 1) rendering.whole(body);
-  expect(coding.calls).toBe(2);
-  expect(new Rendering('ndjson', undefined).whole(body)).toBe(body);
+  const made = [1, 2].map(() => rendering.whole({ head, shared, tail }).shared);
+  // Once for both, and what is their own.
+  expect([coding.calls, made[0] === made[1]]).toEqual([1 + 2 * 2, true]);
+  const plain = new Rendering('ndjson', undefined).whole({ head, shared, tail });
+  expect(plain.shared).toBe(shared);
+});
+
+it('a whole response of which nothing is shared is one all the same', () => {
+  const [head, tail] = [Buffer.from('{"own":1,'), Buffer.from('"x":2}')];
+  const { shared, ...own } = new Rendering('sse', gzip).whole({ head, shared: undefined, tail });
+  expect(shared).toBeUndefined();
+  expect(gunzipSync(Buffer.concat([own.head, own.tail])).toString()).toBe('{"own":1,"x":2}');
 });

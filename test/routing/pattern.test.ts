@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compilePattern, Pattern, type Stretch } from '../../src/routing/pattern.ts';
+import { compilePattern, Pattern } from '../../src/routing/pattern.ts';
+import type { Stretch } from '../../src/routing/pattern-threads.ts';
 
 function compiled(source: string, flags?: string): Pattern {
   const pattern = compilePattern(source, flags);

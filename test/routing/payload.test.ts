@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RedactionConfig } from '../../src/config/schema.ts';
-import { PayloadReader } from '../../src/routing/payload.ts';
+import type { RedactionConfig, RouteConfig } from '../../src/config/schema.ts';
+import { isKeyed, PayloadReader, payloadReader } from '../../src/routing/payload.ts';
 import { isWithin, parsePointer } from '../../src/routing/pointer.ts';
+import { routeConfig } from '../support/route.ts';
 
 const at = (text: string, replacement = '#'): RedactionConfig => ({
   kind: 'pointer',
@@ -143,7 +144,8 @@ describe('what patterns match is replaced', () => {
     });
     expect(reader.read('{"type":"t1","id":22,"user":"u3"}')).toMatchObject({
       event: 't#',
-      id: '#',
+      id: '22',
+      shownId: '#',
       key: '"u3"',
     });
   });
@@ -264,5 +266,20 @@ describe('whatever the payload', () => {
         },
       ),
     );
+  });
+});
+
+describe('events of a route replace one another', () => {
+  it.each<[string, Partial<RouteConfig>, boolean]>([
+    ['nothing', {}, false],
+    ['slow: latest', { slow: 'latest' }, true],
+    ['slow: drop', { slow: 'drop' }, false],
+    ['throttle', { throttleMs: 100 }, true],
+    ['rateLimit over: latest', { rateLimit: { ratePerSecond: 1, burst: 1, over: 'latest' } }, true],
+    ['rateLimit over: drop', { rateLimit: { ratePerSecond: 1, burst: 1, over: 'drop' } }, false],
+  ])('or do not, by %s', (_, policy, expected) => {
+    const config = routeConfig({ channel: 'a', subject: 'a', latestBy: { pointer: ['k'] }, ...policy });
+    expect(isKeyed(config)).toBe(expected);
+    expect(payloadReader(config)?.read('{"k":1}')?.key).toBe(expected ? '1' : undefined);
   });
 });

@@ -1,14 +1,16 @@
+import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileConfig } from '../support/bridge.ts';
 import { type Cli, serve } from '../support/cli.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import type { NatsServer } from '../support/nats-server.ts';
+import { poll } from '../support/poll.ts';
 import { CONFIG } from './scene.ts';
 
 const PROBE = new URL('probe.mjs', import.meta.url).href;
 
-/** What the process says of itself (probe.mjs). */
+/** What a process says of itself (probe.mjs). */
 interface Held {
   readonly residentBytes: number;
   /** JavaScript heap, and buffers outside it. */
@@ -17,8 +19,9 @@ interface Held {
   readonly resources: number;
 }
 
-/** One reading of the bridge, its memory after garbage collection. */
+/** One reading of the bridge, of all its processes together, their memory after garbage collection. */
 export interface Sample extends Held {
+  readonly processes: number;
   /** Seconds since the clients began to come. */
   readonly atS: number;
   readonly metrics: Metrics;
@@ -55,13 +58,14 @@ export class SoakBridge {
   readonly cli: Cli;
   readonly httpPort: number;
   readonly #opsUrl: string;
-  readonly #probe: string;
+  /** A folder with a socket for each process. */
+  readonly #probes: string;
 
-  constructor(cli: Cli, httpPort: number, opsUrl: string, probe: string) {
+  constructor(cli: Cli, httpPort: number, opsUrl: string, probes: string) {
     this.cli = cli;
     this.httpPort = httpPort;
     this.#opsUrl = opsUrl;
-    this.#probe = probe;
+    this.#probes = probes;
   }
 
   async metrics(): Promise<Metrics> {
@@ -72,27 +76,39 @@ export class SoakBridge {
 
   async sample(atS: number): Promise<Sample> {
     const metrics = await this.metrics();
-    return { atS, metrics, ...(await this.#held()) };
-  }
-
-  #held(): Promise<Held> {
-    return new Promise((resolve, reject) => {
-      let text = '';
-      const socket = connect(this.#probe);
-      socket.setEncoding('utf8');
-      socket.on('data', (piece: string) => {
-        text += piece;
-      });
-      socket.on('error', reject);
-      socket.on('end', () => resolve(JSON.parse(text)));
-    });
+    // The socket of a process that is gone answers nobody: none may go during a soak.
+    const all = await Promise.all(readdirSync(this.#probes).map((pid) => ask(join(this.#probes, pid))));
+    const sum = (read: (held: Held) => number) => all.reduce((total, held) => total + read(held), 0);
+    return {
+      atS,
+      metrics,
+      processes: all.length,
+      residentBytes: sum(({ residentBytes }) => residentBytes),
+      heldBytes: sum(({ heldBytes }) => heldBytes),
+      descriptors: sum(({ descriptors }) => descriptors),
+      resources: sum(({ resources }) => resources),
+    };
   }
 }
 
-export async function startSoakBridge(nats: NatsServer): Promise<SoakBridge> {
-  const probe = join(temporaryFolder(), 'probe');
-  const env = { NODE_OPTIONS: `--import ${PROBE}`, SOAK_PROBE: probe };
-  const { cli, httpPort, opsUrl } = await serve(fileConfig(CONFIG, nats), { env });
-  await cli.logged('connected to NATS');
-  return new SoakBridge(cli, httpPort, opsUrl, probe);
+function ask(probe: string): Promise<Held> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(probe);
+    socket.setEncoding('utf8');
+    socket.on('data', (piece: string) => {
+      text += piece;
+    });
+    socket.on('error', reject);
+    socket.on('end', () => resolve(JSON.parse(text)));
+  });
+}
+
+export async function startSoakBridge(nats: NatsServer, workers: number): Promise<SoakBridge> {
+  const probes = temporaryFolder();
+  const env = { NODE_OPTIONS: `--import ${PROBE}`, SOAK_PROBE: probes };
+  const { cli, httpPort, opsUrl } = await serve(fileConfig({ ...CONFIG, workers }, nats), { env });
+  const connected = () => cli.logs.filter(({ message }) => message === 'connected to NATS');
+  await poll('all to have NATS', () => connected().length === workers);
+  return new SoakBridge(cli, httpPort, opsUrl, probes);
 }

@@ -1,7 +1,8 @@
-// Loaded into the bridge with `--import`, so that it needs no code for it: whoever connects to the socket that SOAK_PROBE names is
-// told, after garbage collection, what the process holds.
+// Loaded into each process of the bridge with `--import`, so that it needs no code for it: whoever connects to its socket in the folder
+// that SOAK_PROBE names is told, after garbage collection, what the process holds.
 import { readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -34,4 +35,4 @@ const server = createServer(async (socket) => {
   socket.end(JSON.stringify(await sample()));
 });
 // The bridge decides when it ends, not this conversation.
-server.listen(process.env.SOAK_PROBE).unref();
+server.listen(join(process.env.SOAK_PROBE, `${process.pid}`)).unref();

@@ -10,8 +10,10 @@ const COLUMNS: Readonly<Record<string, (sample: Sample) => string>> = {
   seconds: ({ atS }) => atS.toFixed(0),
   opened: gauge('connections_opened_total'),
   open: gauge('connections'),
+  compressed: gauge('compressed_connections'),
   slow: gauge('slow_connections'),
   'pending KiB': ({ metrics }) => (metrics.of('pending_bytes') / 1024).toFixed(0),
+  'memory KiB': ({ metrics }) => (metrics.of('pending_memory_bytes') / 1024).toFixed(0),
   channels: gauge('channels'),
   subscriptions: gauge('nats_subscriptions'),
   'resident MiB': ({ residentBytes }) => mib(residentBytes),
@@ -31,14 +33,14 @@ export function row(sample: Sample): string {
 
 /** What was found, bound by bound. */
 export function verdict(
-  { seed, minutes, clients }: SoakOptions,
+  { seed, minutes, clients, workers }: SoakOptions,
   result: SoakResult,
   checks: readonly Check[],
 ): string {
   const amount = ({ unit }: Check, value: number) => (unit === 'bytes' ? `${mib(value)} MiB` : `${value}`);
   const width = Math.max(...checks.map(({ what }) => what.length));
   return [
-    `npm run soak -- --seed ${seed} --minutes ${minutes} --clients ${clients}`,
+    `npm run soak -- --seed ${seed} --minutes ${minutes} --clients ${clients} --workers ${workers}`,
     checks.every(({ isMet }) => isMet) ? 'flat' : 'NOT FLAT',
     ...checks.map(
       (check) =>

@@ -1,22 +1,26 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../stress/random.ts';
-import { BULK, PRIVATE, PUBLIC } from './scene.ts';
+import { BULK, PRIVATE, PUBLIC, SPARED } from './scene.ts';
 
 /** How visits end, and how often of a hundred times. */
 const MANNERS = {
   /** Reads and closes. */
-  reads: 40,
+  reads: 36,
   /** Its kernel answers with a reset. */
-  resets: 12,
+  resets: 10,
   /** Says that it will send no more, goes on reading for a while. */
   'half-closes': 8,
   /** Comes back to other channels, with its cursor. */
   moves: 14,
   /** Stops reading. */
-  stalls: 8,
+  stalls: 6,
+  /** Reads, but too slowly for what is sent, and may be spared some of it. */
+  lags: 3,
+  /** Asks again and again, and leaves while it waits for an answer. */
+  polls: 7,
   /** Leaves before it is answered, or in the middle of its request. */
-  'leaves early': 8,
+  'leaves early': 6,
   /** Brings a token that is good, and one that is not. */
   'shows a token': 6,
   'shows a bad token': 4,
@@ -26,10 +30,19 @@ const DECK = Object.entries(MANNERS).flatMap(([manner, times]) =>
   Array<Manner>(times).fill(manner as Manner),
 );
 
+/** Of the bulk channels the one that is taken compressed, by all. */
+const COMPRESSED = 'bulk-latest';
+const FORMS = ['text/event-stream', 'text/event-stream', 'application/x-ndjson'];
+const CODINGS = ['identity', 'gzip'];
+
 const SHORT_MS = 600;
 const LONG_MS = 4000;
 /** Longer than `limits.stalled`, so that the server ends most of them. */
 const STALL_MS = 9000;
+/** What is read at once is 64 KiB at most: a megabyte a second, of two and a half. */
+const LAG_MS = 60;
+/** How long a poll waits; most are answered before. */
+const POLL_WAIT = '500ms';
 /** Of what was received last, for the cursor in it. */
 const KEPT_CHARACTERS = 2000;
 
@@ -71,21 +84,36 @@ const VISITS: Readonly<Record<Manner, (world: World) => Promise<void>>> = {
   },
   async moves(world) {
     let text = '';
-    const first = open(world, publicTarget(world), {}, (bytes) => {
+    const first = open(world, publicTarget(world), { Accept: pickForm(world) }, (bytes) => {
       text = (text + bytes.toString('latin1')).slice(-KEPT_CHARACTERS);
     });
     await stay(world, lengthOfVisit(world));
     first.destroy();
-    const cursor = [...text.matchAll(/^id: (\S+)$/gm)].at(-1)?.[1];
-    const next = open(world, publicTarget(world), cursor === undefined ? {} : { 'Last-Event-ID': cursor });
+    const cursor = [...text.matchAll(/^(?:id: |\{"id":")([\w.-]+)/gm)].at(-1)?.[1];
+    const resume = cursor === undefined ? {} : { 'Last-Event-ID': cursor };
+    const next = open(world, publicTarget(world), { ...anyWay(world), ...resume });
     await stay(world, lengthOfVisit(world));
     next.destroy();
   },
   async stalls(world) {
-    const socket = open(world, `/events?channels=${BULK},${world.random.pick(PUBLIC)}`);
+    const socket = openBulk(world, world.random.pick([BULK, ...SPARED]));
     socket.pause();
     await stay(world, STALL_MS);
     socket.destroy();
+  },
+  async lags(world) {
+    const socket = openBulk(world, world.random.pick(SPARED), () => socket.pause());
+    const timer = setInterval(() => socket.resume(), LAG_MS);
+    await stay(world, STALL_MS);
+    clearInterval(timer);
+    socket.destroy();
+  },
+  async polls(world) {
+    const visit = new AbortController();
+    const polling = keepPolling(world, visit.signal);
+    await stay(world, lengthOfVisit(world));
+    visit.abort();
+    await polling;
   },
   async 'leaves early'(world) {
     const whole = head(publicTarget(world), {});
@@ -106,6 +134,36 @@ const VISITS: Readonly<Record<Manner, (world: World) => Promise<void>>> = {
     socket.destroy();
   },
 };
+
+/** Asks with the cursor of each answer for the next. */
+async function keepPolling(world: World, signal: AbortSignal): Promise<void> {
+  const url = `http://127.0.0.1:${world.port}/events?channels=${world.random.pick(PUBLIC)}&wait=${POLL_WAIT}`;
+  // A connection kept alive would be a descriptor that goes by itself, later.
+  const headers = { ...anyWay(world), Accept: 'application/json', Connection: 'close' };
+  for (let cursor = ''; !signal.aborted; ) {
+    const resume = cursor === '' ? '' : `&lastEventId=${cursor}`;
+    try {
+      const response = await fetch(url + resume, { headers, signal });
+      ({ cursor = '' } = (await response.json()) as { cursor?: string });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+}
+
+const pickForm = ({ random }: World) => random.pick(FORMS);
+
+/** How a visitor takes its stream. */
+function anyWay(world: World): Record<string, string> {
+  return { Accept: pickForm(world), 'Accept-Encoding': world.random.pick(CODINGS) };
+}
+
+/** Compressing so much in every form for every route would be all that the bridge did. */
+function openBulk(world: World, channel: string, take?: (bytes: Buffer) => void): Socket {
+  const Accept = pickForm(world);
+  const way = channel === COMPRESSED ? { 'Accept-Encoding': 'gzip' } : { Accept };
+  return open(world, `/events?channels=${channel},${world.random.pick(PUBLIC)}`, way, take);
+}
 
 const pickToken = ({ random, tokens }: World) => random.pick(tokens);
 
@@ -141,7 +199,7 @@ function connectTo({ port }: World): Socket {
 function open(
   world: World,
   target: string,
-  headers: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string>> = anyWay(world),
   take: (bytes: Buffer) => void = () => {},
 ): Socket {
   const socket = connectTo(world);

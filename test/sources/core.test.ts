@@ -90,6 +90,13 @@ function setUp(maxEventBytes = 10) {
     one: routeConfig({ channel: 'a.{x}', subject: 's.{x}' }),
     two: routeConfig({ channel: 'b.{x}', subject: 's.{x}' }),
     mapped: routeConfig({ channel: 'm.{x}', subject: 's.{x}', map: { id: ['id'] } }),
+    hidden: routeConfig({
+      channel: 'h.{x}',
+      subject: 's.{x}',
+      map: { id: ['id'] },
+      envelope: true,
+      redact: [{ kind: 'pattern', pattern: '\\d{4}-\\d', flags: '', replacement: '#' }],
+    }),
     redacted: routeConfig({
       channel: 'r.{x}',
       subject: 's.{x}',
@@ -292,13 +299,23 @@ describe('a message', () => {
     expect(metrics.route('mapped').dropped.duplicate).toBe(4);
   });
 
-  it('of which nobody can tell what may be seen is dropped, counted and logged once a while, without a gap', () => {
+  it('is told from another by its id as it came, whatever of that may be seen', () => {
+    const { source, open, metrics } = setUp(100);
+    const nats = new FakeNats();
+    source.connected(nats.asConnection);
+    const { sink } = open('h.1');
+    for (const last of [1, 2, 2, 3]) nats.publish('s.1', `{"id":"4111-${last}"}`);
+    expect(sink.taken.map((text) => JSON.parse(text).id)).toEqual(['#', '#', '#']);
+    expect(metrics.route('hidden').dropped.duplicate).toBe(1);
+  });
+
+  it('of which nobody can tell what may be seen is dropped, counted and logged once a while, and is a gap', () => {
     const { source, open, metrics, logged } = setUp();
     const nats = new FakeNats();
     source.connected(nats.asConnection);
     const { sink } = open('r.1');
     for (const text of ['{"a":1}', 'a: 1', 'a', '{"b":1}']) nats.publish('s.1', text);
-    expect(sink.taken).toEqual(['{"a":"#"}', '{"b":1}']);
+    expect(sink.taken).toEqual(['{"a":"#"}', 'gap error', 'gap error', '{"b":1}']);
     expect(metrics.route('redacted').dropped.unredactable).toBe(2);
     expect(logged).toEqual(['a payload that is not JSON cannot be redacted by pointers and was dropped']);
   });

@@ -161,6 +161,22 @@ describe('what several workers let in by themselves', () => {
   });
 });
 
+describe('a share of the room', () => {
+  it('is the least that the last three words left: others may still go by the one before theirs', () => {
+    const counts = new SharedCounts(() => undefined);
+    const word = (others: number) =>
+      counts.hear({ counts: [[KEY, others, 0]], failures: [], among: 2, isFirst: true });
+    const nothingNew = () => counts.hear({ counts: [], failures: [], among: 2, isFirst: true });
+    word(8);
+    word(0);
+    expect(counts.leaveRoom(KEY, 1, 10)).toBe(false);
+    nothingNew();
+    expect(counts.leaveRoom(KEY, 1, 10)).toBe(false);
+    nothingNew();
+    expect(counts.leaveRoom(KEY, 1, 10)).toBe(true);
+  });
+});
+
 describe('what all hold', () => {
   it('loses what a worker held that is gone, and tells the others of it', () => {
     const whole = new WholeCounts<string>();
@@ -217,5 +233,16 @@ describe('bad tokens', () => {
     // What one heard of is not told again.
     expect(here.take().failures).toEqual([['2001:db8:0:0::/64', 1]]);
     expect(here.take().failures).toEqual([]);
+  });
+
+  it('are told of so many clients at a time, and of those in full', () => {
+    const counts = new SharedCounts(() => undefined);
+    for (let client = 0; client < 1500; client += 1) counts.failed(`client ${client}`);
+    counts.failed('client 0');
+    const { failures } = counts.take();
+    expect(failures).toHaveLength(1000);
+    expect(failures[0]).toEqual(['client 0', 2]);
+    counts.failed('client 1400');
+    expect(counts.take().failures).toEqual([['client 1400', 1]]);
   });
 });

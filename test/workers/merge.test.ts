@@ -62,11 +62,31 @@ describe('the metrics of several workers', () => {
       family('sidestream_x_total', 'counter', [{}, n]),
       family('sidestream_connections', 'gauge', [{}, n]),
     ];
-    merged.retire(counted(3));
-    merged.retire(counted(4));
+    merged.retire(part('1', ...counted(3)));
+    merged.retire(part('1', ...counted(4)));
     const all = merged.merge([part('1', ...counted(10))]);
     expect(shown(all)).toEqual(['sidestream_x_total 17', 'sidestream_connections 10']);
     expect(shown(merged.merge([]))).toEqual(['sidestream_x_total 7']);
+  });
+
+  it('never fall where the greatest is shown: what each place had counted goes on there', () => {
+    const merged = new MergedMetrics();
+    const heard = (n: number) => [
+      family('sidestream_control_commands_total', 'counter', [{}, n]),
+      family('sidestream_revocations', 'gauge', [{}, n]),
+    ];
+    const [first, second] = [part('1', ...heard(5)), part('2', ...heard(6))];
+    const value = (...parts: Part[]) => shown(merged.merge(parts))[0];
+    expect(value(first, second)).toBe('sidestream_control_commands_total 6');
+    expect(value(first, { ...second, isLeaving: true }, part('2', ...heard(0)))).toBe(
+      'sidestream_control_commands_total 6',
+    );
+    merged.retire(first);
+    merged.retire(second);
+    expect(shown(merged.merge([part('1', ...heard(0)), part('2', ...heard(1))]))).toEqual([
+      'sidestream_control_commands_total 7',
+      'sidestream_revocations 1',
+    ]);
   });
 
   it('of a worker that leaves count, but it is not shown beside the one in its place', () => {

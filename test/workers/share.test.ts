@@ -43,7 +43,23 @@ describe('the config of a worker', () => {
   });
 
   it('leaves nobody without room', () => {
-    const small = { ...config, limits: { ...config.limits, channels: 1, historyBytes: 1 << 20 } };
-    expect(shareOf(small, 1, 16).limits).toMatchObject({ channels: 1, historyBytes: 1 << 20 });
+    const limits = { channels: 1, history: '1MiB', pendingTotal: '1MiB', pending: '512KiB' };
+    const { config: small, notices } = parseConfig(
+      JSON.stringify(fileConfig({ limits, workers: 16 })),
+      'test.yaml',
+      {},
+    );
+    expect(shareOf(small, 1, 16).limits).toMatchObject({
+      channels: 1,
+      historyBytes: 1 << 20,
+      pendingTotalBytes: 512 << 10,
+    });
+    // And the config's notices say so.
+    const said = notices.map(({ message }) => /[^ ]+ each, for 16 workers$|$/.exec(message)?.[0]);
+    expect(said.filter((text) => text !== '')).toEqual([
+      '1 each, for 16 workers',
+      '1MiB each, for 16 workers',
+      '512KiB each, for 16 workers',
+    ]);
   });
 });
