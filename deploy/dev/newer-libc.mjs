@@ -10,13 +10,12 @@ const PACKAGES = ['libc6', 'libstdc++6', 'libgcc-s1'];
 const FOLDER = join(CACHE, `libc-${RELEASE}`);
 /** Of the package debian-archive-keyring, which every Debian has. */
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const MIRROR = 'http://deb.debian.org/debian';
 
-/** The mirror that this machine takes Debian's packages from. */
+/** The mirror that this machine takes Debian's packages from; `undefined` where it takes none. */
 async function mirror() {
   const targets = ['indextargets', '--format', '$(ORIGIN) $(SUITE) $(REPO_URI)', 'Created-By: Packages'];
   const { output } = await runProgram('apt-get', targets);
-  return /^Debian \w+ (https?:\S+)$/m.exec(output)?.[1] ?? MIRROR;
+  return /^Debian \w+ (https?:\S+)$/m.exec(output)?.[1];
 }
 
 const lastLine = (output) => output.split('\n').at(-1) || 'see above';
@@ -25,10 +24,12 @@ const lastLine = (output) => output.split('\n').at(-1) || 'see above';
 async function download(parts) {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'packages'])
     mkdirSync(join(parts, folder), { recursive: true });
+  const uri = await mirror();
+  if (uri === undefined) return "this machine takes no packages from a mirror of Debian's";
   const sources = join(parts, 'release.sources');
   const fields = {
     Types: 'deb',
-    URIs: await mirror(),
+    URIs: uri,
     Suites: RELEASE,
     Components: 'main',
     Targets: 'Packages',
