@@ -1,37 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { type Clock, type Due, Timer, type TimerWheel } from '../clock.ts';
+import { type Due, Timer } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { Channel, Subscriber } from '../hub/channel.ts';
-import type { Hub } from '../hub/hub.ts';
 import type { View } from '../hub/log.ts';
 import type { Recovery } from '../hub/recovery.ts';
-import type { Logger } from '../log.ts';
-import type { Ending, Metrics } from '../metrics.ts';
+import type { Ending } from '../metrics.ts';
 import type { Batch } from '../protocol/batch.ts';
 import { formatCursor, type Position } from '../protocol/cursor.ts';
 import type { Whole } from '../protocol/rendering.ts';
 import type { CloseReason } from '../reasons.ts';
 import type { Destination } from '../routing/router.ts';
-import type { Client } from './connection.ts';
+import type { Client, ConnectionContext } from './connection.ts';
 import { type Farewell, PollAnswer } from './poll-answer.ts';
 import type { PollBodies } from './poll-bodies.ts';
 import { PollReply } from './poll-reply.ts';
 import type { Chosen } from './renderings.ts';
 import type { PollRequest } from './request.ts';
-import type { Retry } from './retry.ts';
 import type { HttpResponse } from './uws.ts';
-import type { Debtor, Waiting } from './waiting.ts';
+import type { Debtor } from './waiting.ts';
 
 /** What all polls of a server share. */
-export interface PollContext {
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  readonly hub: Hub;
-  readonly metrics: Metrics;
-  readonly retry: Retry;
-  readonly waiting: Waiting;
+export interface PollContext
+  extends Pick<ConnectionContext, 'clock' | 'wheel' | 'hub' | 'metrics' | 'retry' | 'waiting' | 'log'> {
   readonly bodies: PollBodies;
-  readonly log: Logger;
   readonly sse: Pick<Config['sse'], 'control'>;
   readonly limits: Pick<Config['limits'], 'pendingBytes' | 'stalledMs'>;
   /** Called once when the poll has ended, by whatever path. */
