@@ -8,7 +8,7 @@ import type { Config, HostPort } from './config/schema.ts';
 import { Control } from './control/control.ts';
 import { TicketBucket } from './control/ticket-bucket.ts';
 import { SidestreamError } from './errors.ts';
-import { exposeMetrics, familiesOf } from './exposition.ts';
+import { exposeMetrics, familiesOf } from './exposition/exposition.ts';
 import type { DrainChoices } from './http/drain.ts';
 import { OpsServer } from './http/ops.ts';
 import type { Others } from './http/others.ts';

@@ -62,7 +62,7 @@ export interface Sample {
 /** How a stream ended: by one of our reasons, or because the client (or something between) closed it. A long poll is `answered`. */
 export type Ending = CloseReason | 'client' | 'answered';
 
-/** Plain counters. The delivery path writes fields; `exposition.ts` reads them when it is scraped. */
+/** Plain counters. The delivery path writes fields; `exposition/` reads them when it is scraped. */
 export class Metrics {
   connections = 0;
   connectionsOpened = 0;

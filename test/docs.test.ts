@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../src/errors.ts';
-import { exposeMetrics } from '../src/exposition.ts';
+import { exposeMetrics } from '../src/exposition/exposition.ts';
 import { Metrics, RouteMetrics } from '../src/metrics.ts';
 import { CLOSE_REASONS, GAP_REASONS, REFUSAL_CODES } from '../src/reasons.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exposeMetrics } from '../src/exposition.ts';
+import { exposeMetrics } from '../src/exposition/exposition.ts';
 import { LatencyHistogram, Metrics } from '../src/metrics.ts';
 
 function setUp() {

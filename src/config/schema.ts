@@ -19,6 +19,7 @@ import {
   text,
 } from './kinds.ts';
 import { nats } from './nats.ts';
+import { type OpsConfig, ops } from './ops.ts';
 import type { MapConfig, RedactionConfig } from './payload.ts';
 import type { SourceConfig } from './route-source.ts';
 import { channels } from './routes.ts';
@@ -30,6 +31,7 @@ export type { HostPort } from './addresses.ts';
 export type { AuthConfig, TokenPlace } from './auth.ts';
 export type { HistoryConfig, ReplayConfig } from './history.ts';
 export type { JwtIssuerConfig, KeyConfig, TicketConfig } from './issuers.ts';
+export type { OpsConfig } from './ops.ts';
 export type { MapConfig, RedactionConfig } from './payload.ts';
 export type { SourceConfig } from './route-source.ts';
 export type { BatchConfig, LatestByConfig, RateLimitConfig } from './shaping.ts';
@@ -44,7 +46,7 @@ export interface Config {
     readonly cors: { readonly origins: readonly string[]; readonly credentials: boolean };
     readonly tls?: { readonly certFile: string; readonly keyFile: string };
   };
-  readonly ops: { readonly listen: HostPort; readonly readyNeedsNats: boolean };
+  readonly ops: OpsConfig;
   readonly nats: {
     readonly servers: readonly string[];
     readonly name: string;
@@ -201,17 +203,6 @@ const http = section('What browsers reach.', {
       example: 'tls/server.key',
     }).optional(),
   }).prefault({}),
-}).prefault({});
-
-const ops = section('What operators and Kubernetes reach: `/metrics`, `/livez`, `/readyz`.', {
-  listen: hostPort('127.0.0.1', {
-    description:
-      'Address and port of metrics and probes, written as `http.listen`. Set it to `:9090` when probes or Prometheus come from outside the pod or machine; it needs a port of its own.',
-  }).prefault('127.0.0.1:9090'),
-  readyNeedsNats: flag({
-    description:
-      'Whether `/readyz` fails while NATS is away. Set it to true in a Deployment of its own; keep it false beside a service, where a NATS outage must not take the service out of rotation.',
-  }).prefault(false),
 }).prefault({});
 
 const sse = section('What every stream has in common.', {

@@ -3,13 +3,13 @@ import type { JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Revocation } from '../auth/revocations.ts';
 import { type Clock, jitter } from '../clock.ts';
+import { Absent, isOvertaken, keepFor, type OpenBucket } from '../cluster/open-bucket.ts';
+import { type Watch, watchBucket } from '../cluster/watch.ts';
 import { messageOf } from '../errors.ts';
 import { Complaints, type Logger } from '../log.ts';
 import type { ControlCounts } from './counts.ts';
 import type { Ledger } from './ledger.ts';
-import { Absent, isOvertaken, keepFor, type OpenBucket } from './open-bucket.ts';
 import { covers, decodeRecord, encodeRecord, keyOf, merge } from './record.ts';
-import { type Watch, watchBucket } from './watch.ts';
 
 export interface BucketOptions {
   /** Its name: `[A-Za-z0-9_-]+`. JetStream knows it as the stream `KV_<name>`. */

@@ -7,6 +7,7 @@ import {
   type RevocationTarget,
 } from '../auth/revocations.ts';
 import type { Clock } from '../clock.ts';
+import { type Answer, type Incoming, Listener } from '../cluster/listener.ts';
 import { Complaints, type Logger } from '../log.ts';
 import { RevocationBucket } from './bucket.ts';
 import {
@@ -19,7 +20,6 @@ import {
 } from './command.ts';
 import { ControlCounts } from './counts.ts';
 import { Ledger } from './ledger.ts';
-import { type Answer, Listener } from './listener.ts';
 import { keyOf } from './record.ts';
 
 /** What control sees of an open stream. */
@@ -98,7 +98,8 @@ export class Control {
       learned: (count) => this.#learned(count),
     });
     this.#listeners = OPERATIONS.map((operation) => {
-      const message = (payload: Uint8Array, answer: Answer) => this.#receive(operation, payload, answer);
+      const message = (payload: Uint8Array, { answer }: Incoming) =>
+        this.#receive(operation, payload, answer);
       return new Listener({ subject: `${prefix}.control.${operation}`, log, message });
     });
   }

@@ -2,8 +2,8 @@ import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Claim } from '../auth/used-tickets.ts';
 import type { Clock } from '../clock.ts';
+import { Absent, isOvertaken, openBucket, REQUEST_TIMEOUT_MS } from '../cluster/open-bucket.ts';
 import { type Logger, Throttle } from '../log.ts';
-import { Absent, isOvertaken, openBucket, REQUEST_TIMEOUT_MS } from './open-bucket.ts';
 
 export interface TicketBucketOptions {
   /** The bucket's name: `[A-Za-z0-9_-]+`. */

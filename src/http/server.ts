@@ -1,5 +1,4 @@
 import type { Authenticator, Denial, Objection, Permit } from '../auth/authenticator.ts';
-import type { Identity } from '../auth/identity.ts';
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Config, HostPort } from '../config/schema.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -12,7 +11,7 @@ import { Admission } from './admission.ts';
 import { type Client, Connection, type ConnectionContext } from './connection.ts';
 import { Cors } from './cors.ts';
 import { streamsThatFit } from './descriptors.ts';
-import { type DrainChoices, drainConnections } from './drain.ts';
+import type { DrainChoices } from './drain.ts';
 import { Failures } from './failures.ts';
 import { type Listening, listen } from './listen.ts';
 import { ALONE, type Others } from './others.ts';
@@ -32,6 +31,7 @@ import {
   wantsStatus,
 } from './request.ts';
 import { Retry } from './retry.ts';
+import { Streams } from './streams.ts';
 import { channelLimit, openStream, resolveChannels, type StreamOptions } from './subscribe.ts';
 import { findToken } from './token.ts';
 import { createApp, type HttpRequest, type HttpResponse, type LoadedUws, type TemplatedApp } from './uws.ts';
@@ -69,8 +69,7 @@ interface Arrival {
 export class Server {
   readonly #options: ServerOptions;
   readonly #app: TemplatedApp;
-  readonly #connections = new Set<Connection>();
-  readonly #polls = new Set<Poll>();
+  readonly #streams = new Streams();
   /** Of those that are counted by channel here; alone, the hub knows. */
   readonly #destinations = new Map<Client, readonly Destination[]>();
   readonly #admission: Admission;
@@ -97,7 +96,7 @@ export class Server {
       clock,
       retryMs: config.sse.retryMs,
       reconnectRatePerSecond: config.drain.reconnectRatePerSecond,
-      connections: () => this.#connections.size + this.#polls.size,
+      connections: () => this.#streams.size,
     });
     const { sse, limits } = config;
     this.#renderings = new Renderings(sse);
@@ -146,7 +145,7 @@ export class Server {
   }
 
   get connections(): ReadonlySet<Connection> {
-    return this.#connections;
+    return this.#streams.connections;
   }
 
   /**
@@ -166,26 +165,18 @@ export class Server {
     this.#draining = true;
     metrics.draining = true;
     if (closesPort) this.#listening?.close();
-    for (const poll of this.#polls) poll.close('draining');
     const { retryMs } = config.sse;
-    await drainConnections(this.#connections, { clock, retryMs, ...config.drain, ...rate }, this.#polls);
+    await this.#streams.drain({ clock, retryMs, ...config.drain, ...rate });
   }
 
   /** Ends the streams that match, telling the reason; says how many. */
-  end(
-    reason: 'revoked' | 'disconnected',
-    matches: (stream: { readonly id: string; readonly identity: Identity | undefined }) => boolean,
-  ): number {
-    const matching = [...this.#connections, ...this.#polls].filter(({ id, client }) =>
-      matches({ id, identity: client.identity }),
-    );
-    for (const connection of matching) connection.close(reason);
-    return matching.length;
+  end(...picked: Parameters<Streams['end']>): number {
+    return this.#streams.end(...picked);
   }
 
   /** Closes the port and cuts off what is still open. */
   stop(): void {
-    for (const connection of [...this.#connections, ...this.#polls]) connection.abort('draining');
+    this.#streams.abort();
     this.#app.close();
   }
 
@@ -338,14 +329,14 @@ export class Server {
 
   #stream(res: HttpResponse, client: Client, options: StreamOptions): string {
     const connection = new Connection(res, client, this.#context, options.chosen?.rendering);
-    this.#connections.add(connection);
+    this.#streams.add(connection);
     openStream(connection, res, this.#context, options);
     return connection.id;
   }
 
   #poll(res: HttpResponse, client: Client, options: PollOptions): string {
     const poll = new Poll(res, client, this.#context, options);
-    this.#polls.add(poll);
+    this.#streams.add(poll);
     poll.start();
     return poll.id;
   }
@@ -378,8 +369,7 @@ export class Server {
 
   #ended(connection: Connection | Poll, ending: Ending): void {
     const { metrics, log } = this.#options;
-    if (connection instanceof Poll) this.#polls.delete(connection);
-    else this.#connections.delete(connection);
+    this.#streams.delete(connection);
     this.#admission.releaseChannels(this.#destinations.get(connection.client) ?? []);
     this.#destinations.delete(connection.client);
     this.#admission.release(connection.client.address);

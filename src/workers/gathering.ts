@@ -1,4 +1,4 @@
-import { exposeProcess, familiesOf } from '../exposition.ts';
+import { exposeProcess, familiesOf } from '../exposition/exposition.ts';
 import type { Family } from '../metrics.ts';
 import { MergedMetrics, TEXT_TYPE, toText } from './merge.ts';
 import type { WorkerProcess } from './worker-process.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { exposeProcess, familiesOf } from '../../src/exposition.ts';
+import { exposeProcess, familiesOf } from '../../src/exposition/exposition.ts';
 import type { Family } from '../../src/metrics.ts';
 import { Gathering } from '../../src/workers/gathering.ts';
 import { MergedMetrics, type Part, toText } from '../../src/workers/merge.ts';

@@ -5,11 +5,19 @@ export interface ListenerOptions {
   readonly subject: string;
   readonly log: Logger;
   /** What comes in. `payload` is the NATS client's: it must not be kept. It must not throw. */
-  readonly message: (payload: Uint8Array, answer: Answer) => void;
+  readonly message: (payload: Uint8Array, message: Incoming) => void;
 }
 
 /** Answers who asked, if they want an answer. Never throws. */
 export type Answer = (text: string) => void;
+
+/** A message, besides what it carries. */
+export interface Incoming {
+  readonly subject: string;
+  /** A header's value; empty where it has none. */
+  header(name: string): string;
+  readonly answer: Answer;
+}
 
 /** How long until NATS is asked again for a subject that it refused, in milliseconds. */
 const DENIED_RETRY_MS = 60_000;
@@ -62,17 +70,23 @@ export class Listener {
     }
   }
 
-  #receive(connection: NatsConnection, { data, reply }: Msg): void {
-    const { message, log, subject } = this.#options;
-    message(data, (text) => {
-      if (reply === undefined || reply === '') return;
-      try {
-        connection.publish(reply, text);
-      } catch (error) {
-        // ClosedConnectionError, or a reply subject that is none: it was acted on all the same.
-        log.debug({ subject, error: String(error) }, 'a command could not be answered');
-      }
+  #receive(connection: NatsConnection, { data, reply, subject, headers }: Msg): void {
+    this.#options.message(data, {
+      subject,
+      header: (name) => headers?.get(name) ?? '',
+      answer: (text) => this.#answer(connection, reply, text),
     });
+  }
+
+  #answer(connection: NatsConnection, reply: string | undefined, text: string): void {
+    if (reply === undefined || reply === '') return;
+    const { log, subject } = this.#options;
+    try {
+      connection.publish(reply, text);
+    } catch (error) {
+      // ClosedConnectionError, or a reply subject that is none: it was acted on all the same.
+      log.debug({ subject, error: String(error) }, 'a command could not be answered');
+    }
   }
 
   #refused(error: unknown): void {
