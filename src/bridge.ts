@@ -1,22 +1,38 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { Authentication } from './auth/authentication.ts';
 import { Revocations } from './auth/revocations.ts';
 import { ticketMemoryMs } from './auth/ticket.ts';
 import type { Claim } from './auth/used-tickets.ts';
 import { type Clock, systemClock, TICK_MS, TimerWheel } from './clock.ts';
+import { Bus } from './cluster/bus.ts';
+import { type Peer, Peers } from './cluster/peers.ts';
 import type { Config, HostPort } from './config/schema.ts';
-import { Control } from './control/control.ts';
+import { Channels } from './control/channels.ts';
+import { CONTROL_HTTP } from './control/http.ts';
+import type { Caller } from './control/operation.ts';
+import type { Outcome } from './control/outcome.ts';
+import { type CallPayload, Plane } from './control/plane.ts';
+import { Revoker } from './control/revoker.ts';
 import { TicketBucket } from './control/ticket-bucket.ts';
 import { SidestreamError } from './errors.ts';
 import { exposeMetrics, familiesOf } from './exposition/exposition.ts';
+import { Api } from './http/api.ts';
 import type { DrainChoices } from './http/drain.ts';
+import { Live } from './http/live.ts';
 import { OpsServer } from './http/ops.ts';
 import type { Others } from './http/others.ts';
 import { Server } from './http/server.ts';
 import { loadUws } from './http/uws.ts';
 import { Hub } from './hub/hub.ts';
+import { createInbox } from './inbox/inbox.ts';
+import { InboxResource } from './inbox/resource.ts';
 import type { Logger } from './log.ts';
 import { type Family, Metrics } from './metrics.ts';
+import { operationsOf } from './operations.ts';
+import { isAttendee } from './presence/attendance.ts';
+import { createPresence } from './presence/presence.ts';
+import { PresenceResource } from './presence/resource.ts';
 import { Router } from './routing/router.ts';
 import { CoreSource } from './sources/core.ts';
 import { NatsLink, type NatsListener } from './sources/nats.ts';
@@ -39,6 +55,8 @@ export interface BridgeOptions {
 }
 
 export interface Shared {
+  /** Its number. */
+  readonly worker: number;
   readonly others: Others;
   /** How long it waits for NATS before it listens, in milliseconds: until then the others take whoever comes. */
   readonly patienceMs: number;
@@ -55,6 +73,8 @@ export interface Bridge {
   readonly accepting: boolean;
   /** Listens and begins to connect to NATS; gives the addresses. @throws SidestreamError LISTEN_FAILED, NATS_UNREACHABLE */
   start(): Promise<{ readonly http: HostPort; readonly ops?: HostPort }>;
+  /** Calls an operation of the control plane. Never rejects. */
+  call(operation: string, payload: CallPayload, caller: Caller): Promise<Outcome>;
   /** Fails readiness, refuses new streams, ends those that are open, each at its time. */
   drain(choices?: DrainChoices): Promise<void>;
   /** What `/metrics` shows. */
@@ -87,14 +107,64 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     clock,
     wheel,
     metrics,
-    source: (route) => streams.of(route) ?? core,
+    source: (route) => inbox?.sourceOf(route) ?? streams.of(route) ?? core,
     maxChannels: config.limits.channels,
     maxReplay: config.limits.replay,
     historyBytes: config.limits.historyBytes,
     control: config.sse.control,
+    attendance: {
+      joined(subscriber, channel) {
+        if (isAttendee(subscriber)) presence?.attendance.joined(subscriber, channel);
+      },
+      left(subscriber, channel) {
+        if (isAttendee(subscriber)) presence?.attendance.left(subscriber, channel);
+      },
+    },
   });
   const revocations = new Revocations(clock);
   const instance = randomUUID();
+  const own: Peer = {
+    instance,
+    host: hostname(),
+    version,
+    startedMs: clock.wall(),
+    ...(shared !== undefined && { worker: shared.worker }),
+  };
+  const { prefix } = config.control;
+  const bus = new Bus(log);
+  const peers = new Peers({ own, prefix, bus, clock, wheel, log });
+  // The bus first: who is told after it may publish.
+  listeners.push(bus, peers);
+  const inbox = createInbox({
+    routes: router.routes,
+    source: (route) => streams.of(route) ?? core,
+    bucket: config.control.inboxBucket,
+    prefix,
+    bus,
+    clock,
+    wheel,
+    log,
+    tells: config.sse.control,
+    subscribers: (channel) => hub.subscriberCount(channel),
+    tell: (...notice) => hub.notice(...notice),
+    tellOne(subscriber, event, data) {
+      hub.catchUp(subscriber);
+      subscriber.deliver(hub.aside({ event, data: JSON.stringify(data) }));
+    },
+  });
+  if (inbox !== undefined) listeners.push(inbox);
+  const presence = createPresence({
+    config: config.control,
+    clock,
+    wheel,
+    log,
+    bus,
+    peers,
+    router,
+    subscribers: (channel) => hub.subscriberCount(channel),
+    notice: (...told) => hub.notice(...told),
+  });
+  if (presence !== undefined) listeners.push(presence);
   // Nobody is asked for a bucket where no issuer gives tickets.
   const ticketTtlMs = ticketMemoryMs(config.auth.jwt);
   const tickets =
@@ -108,6 +178,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     revocations,
     clock,
     log,
+    isOpen: (destination) => channels.state(destination) === 'open',
     request: (...question) => nats.request(...question),
     claimTicket: async (key) => {
       const claim = tickets === undefined ? 'alone' : await tickets.claim(key);
@@ -127,23 +198,82 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     router,
     uws,
     natsReady: () => accepting(),
+    channelState: (destination) => channels.state(destination),
     authenticator: authentication.authenticator,
+    resources: [
+      ...(inbox === undefined ? [] : [new InboxResource(inbox)]),
+      ...(presence === undefined ? [] : [new PresenceResource(presence)]),
+    ],
+    joined: (...joined) => inbox?.joined(...joined),
     ...(shared !== undefined && { others: shared.others }),
   });
   // Without tokens there is nothing to revoke, and nobody is asked for a bucket.
-  const control = authentication.authenticator.checksTokens
-    ? new Control({ ...config.control, instance, clock, log, revocations, streams: server })
+  const revoker = authentication.authenticator.checksTokens
+    ? new Revoker({ ...config.control, instance, clock, log, revocations, streams: server })
     : undefined;
   // What was revoked before this process started must be known before anybody is let in, however long a JetStream that
   // is there does not answer. Instances that run already know it.
-  let revocationsLoaded = control === undefined;
+  let revocationsLoaded = revoker === undefined;
   const accepting = () => nats.ready && revocationsLoaded;
-  void control?.loaded.then(() => {
+  void revoker?.loaded.then(() => {
     revocationsLoaded = true;
   });
-  if (control !== undefined) listeners.push(control);
+  if (revoker !== undefined) listeners.push(revoker);
+  const live = new Live({ hub, streams: server.streams, control: config.sse.control });
+  const channels = new Channels({
+    config,
+    router,
+    clock,
+    log,
+    bus,
+    peers,
+    live,
+    subscribers: (channel) => hub.subscriberCount(channel),
+    logOf: (route) => streams.of(route)?.log,
+    ask: (...question) => plane.ask(...question),
+  });
+  listeners.push(channels);
+  const operations = operationsOf({
+    config,
+    own,
+    clock,
+    wheel,
+    metrics,
+    router,
+    hub,
+    server,
+    live,
+    authenticator: authentication.authenticator,
+    bus,
+    peers,
+    revoker,
+    channels,
+    inbox,
+    presence,
+    accepting: () => accepting(),
+    drain: () => void drain({ closesPort: shared !== undefined }),
+  });
+  const plane = new Plane({
+    ...config.control,
+    version,
+    operations,
+    parts: channels.parts,
+    bus,
+    peers,
+    clock,
+    wheel,
+    log,
+  });
+  listeners.push(plane);
   const connected = new Promise<void>((resolve) => {
     listeners.push({ connected: () => resolve(), reconnected: () => undefined });
+  });
+  const api = new Api({
+    ...CONTROL_HTTP,
+    token: config.ops.token,
+    log,
+    clock,
+    call: (...call) => plane.call(...call),
   });
   const registry = exposeMetrics(metrics, {
     channels: () => hub.channelCount,
@@ -157,9 +287,18 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     authQuestions: () => authentication.questions,
     authFaults: () => authentication.faults,
     revocations: () => revocations.size,
-    controlCommands: () => control?.counts.commands ?? [],
-    controlBucketOpen: () => control?.persistent ?? false,
+    controlCommands: () => plane.commands,
+    cluster: () => ({
+      instances: peers.all.length,
+      calls: plane.calls.values(),
+      waiting: plane.waiting,
+    }),
+    controlBucketOpen: () => revoker?.persistent ?? false,
     ticketsShared: () => tickets?.isShared ?? false,
+    publishing: channels,
+    inbox: () => inbox?.observed,
+    presence: () => presence?.observed,
+    apiRefusals: () => api.refused,
     version,
     uwsVersion,
   });
@@ -169,8 +308,14 @@ export function createBridge({ config, log, version, clock = systemClock, shared
           listen: config.ops.listen,
           metrics: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
           unready: () => unready(config, metrics),
+          api,
         })
       : undefined;
+  const drain = async (choices?: DrainChoices) => {
+    log.info({ connections: metrics.connections, timeoutMs: config.drain.timeoutMs }, 'draining');
+    await server.drain(choices);
+    log.info('drained');
+  };
   const ticking = setInterval(() => wheel.advance(), TICK_MS);
   const sweeping = [
     setInterval(() => revocations.sweep(), SWEEP_MS),
@@ -184,8 +329,13 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     },
     async start() {
       await authentication.start();
+      peers.start();
+      plane.start();
+      channels.start();
+      inbox?.start();
+      presence?.start();
       nats.start();
-      if (shared !== undefined) await atMost(shared.patienceMs, Promise.all([connected, control?.loaded]));
+      if (shared !== undefined) await atMost(shared.patienceMs, Promise.all([connected, revoker?.loaded]));
       if (shared?.needsNats && !accepting()) throw unreachable(nats.ready, shared.patienceMs);
       const http = await server.listen();
       const addresses = ops === undefined ? { http } : { http, ops: await ops.listen() };
@@ -196,11 +346,8 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     },
     families: () => familiesOf(registry),
     unready: () => unready(config, metrics),
-    async drain(choices) {
-      log.info({ connections: metrics.connections, timeoutMs: config.drain.timeoutMs }, 'draining');
-      await server.drain(choices);
-      log.info('drained');
-    },
+    call: (...call) => plane.call(...call),
+    drain,
     async stop() {
       clearInterval(ticking);
       for (const timer of sweeping) clearInterval(timer);
@@ -209,7 +356,14 @@ export function createBridge({ config, log, version, clock = systemClock, shared
       hub.close();
       streams.stop();
       tickets?.stop();
-      await control?.stop();
+      await plane.stop();
+      revoker?.stop();
+      channels.stop();
+      inbox?.stop();
+      presence?.stop();
+      peers.stop();
+      await bus.flush();
+      bus.stop();
       await nats.stop();
       await ops?.stop();
       log.info('stopped');

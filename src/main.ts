@@ -13,6 +13,7 @@ import { referenceMarkdown } from './config/reference.ts';
 import type { Config } from './config/schema.ts';
 import { closest } from './config/spelling.ts';
 import { parseDuration } from './config/units.ts';
+import { openApi } from './control/openapi.ts';
 import { messageOf, SidestreamError } from './errors.ts';
 import { createLog, type Logger } from './log.ts';
 import { workerCount } from './workers/cpus.ts';
@@ -31,6 +32,7 @@ Usage:
   sidestream schema                    print the config's JSON Schema
       --example                        print config.example.yaml instead: every key with its default
       --markdown                       print docs/configuration.md instead
+      --openapi                        print docs/openapi.json instead: the control plane over HTTP
   sidestream token [--config FILE]     sign a token for trying out, with the config's own key
       --sub NAME                       the user
       --claim NAME=VALUE               any other claim, JSON or text; may be given again:
@@ -64,6 +66,7 @@ async function main(argv: string[]): Promise<number> {
       return token(config, flags);
     case 'schema':
       if (flags.example) return print(exampleYaml());
+      if (flags.openapi) return print(`${JSON.stringify(openApi(version()), null, 2)}\n`);
       if (flags.markdown) return print(referenceMarkdown());
       return print(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
     case 'worker':
@@ -137,6 +140,7 @@ const OPTIONS = {
   version: { type: 'boolean', default: false },
   example: { type: 'boolean', default: false },
   markdown: { type: 'boolean', default: false },
+  openapi: { type: 'boolean', default: false },
   sub: { type: 'string' },
   claim: { type: 'string', multiple: true, default: [] as string[] },
   ttl: { type: 'string' },

@@ -35,6 +35,8 @@ export class RouteMetrics {
   /** Events sent to those who joined, of what was published before. */
   replayed = 0;
   deliveries = 0;
+  /** What {@link publications} are together as frames, in bytes. */
+  publishedBytes = 0;
   readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0, duplicate: 0, unredactable: 0 };
   readonly fieldsDropped: Record<DroppedField, number> = { event: 0, ttl: 0, priority: 0, id: 0, key: 0 };
   readonly shaped: Record<ShapeReason, number> = { throttled: 0, 'rate-limited': 0 };
@@ -66,6 +68,9 @@ export type Ending = CloseReason | 'client' | 'answered';
 export class Metrics {
   connections = 0;
   connectionsOpened = 0;
+  /** The most there were at once, and when first, in milliseconds since the Unix epoch. */
+  connectionsPeak = 0;
+  connectionsPeakMs = 0;
   sentBytes = 0;
   /** What of {@link sentBytes} are events, had none been compressed. */
   plainBytes = 0;
@@ -98,6 +103,15 @@ export class Metrics {
     const made = new RouteMetrics();
     this.#routes.set(name, made);
     return made;
+  }
+
+  /** A stream was opened; `nowMs` since the Unix epoch. */
+  opened(nowMs: number): void {
+    this.connections += 1;
+    this.connectionsOpened += 1;
+    if (this.connections <= this.connectionsPeak) return;
+    this.connectionsPeak = this.connections;
+    this.connectionsPeakMs = nowMs;
   }
 
   closed(ending: Ending): void {

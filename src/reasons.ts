@@ -4,12 +4,22 @@ export const CLOSE_REASONS = {
   'max-age': 'The stream reached `sse.maxAge`; come back after `retry`.',
   expired: 'The token reached its expiry; come back with a new one.',
   revoked: 'The token was revoked.',
-  disconnected: 'The backend ended the stream; come back after `retry`.',
+  disconnected:
+    'The backend ended the stream; come back after `retry`, or with `reconnect: false` not at all.',
+  'channel-closed': 'The last channel of the stream was closed; do not come back.',
   slow: 'The reader stayed behind `limits.pending` or `limits.stalled`, or all slow readers together passed `limits.pendingTotal`.',
   overloaded: 'Refused in-band: a limit is reached, the instance drains, or NATS is not there yet.',
 } as const;
 
 export type CloseReason = keyof typeof CLOSE_REASONS;
+
+/** `reason` of `sidestream.unsubscribed`: why a stream is no longer on a channel. */
+export const UNSUBSCRIBE_REASONS = {
+  unsubscribed: 'The backend took the stream off the channel.',
+  'channel-closed': 'The channel was closed.',
+} as const;
+
+export type UnsubscribeReason = keyof typeof UNSUBSCRIBE_REASONS;
 
 /** Why publications were missed: `reason` of `sidestream.gap`. */
 export const GAP_REASONS = {
@@ -40,7 +50,8 @@ export const REFUSAL_CODES = {
   CHANNEL_LIMIT: '`limits.channels` is reached.',
   CONNECT_RATE: 'More streams are being opened than `limits.connectRate`.',
   DRAINING: 'This instance is shutting down.',
-  NATS_NOT_READY: 'NATS was not reached yet, or what it keeps of revocations was not read yet.',
+  NATS_NOT_READY:
+    'NATS was not reached yet, or what it keeps of revocations or of channels was not read yet.',
   AUTH_UNAVAILABLE: 'Whoever can check the token, or the right to a channel, does not answer.',
   AUTH_RATE:
     'Too many bad tokens came from this address, or too many requests at a time that have to be checked.',
@@ -53,16 +64,27 @@ export const REFUSAL_CODES = {
     'Whoever asks, with this token or without one, may not read a channel that was asked for.',
   CHANNEL_MALFORMED:
     'A channel name is empty, too long or holds other characters than `A-Z a-z 0-9 _ . : ~ -`.',
-  CHANNEL_UNKNOWN: 'No route serves a channel that was asked for.',
+  CHANNEL_UNKNOWN:
+    'No route serves a channel that was asked for, or its route is `dynamic` and nobody made it.',
+  CHANNEL_CLOSED: 'The channels that were asked for were closed.',
   CHANNELS_MISSING: 'The request names no channel.',
   CHANNELS_TOO_MANY: 'The request names more channels than `limits.channelsPerConnection`.',
   LOGS_TOO_MANY:
     'The channels are of more than five logs (streams and buckets; all core routes count as one).',
   CURSOR_MALFORMED: '`Last-Event-ID` or `lastEventId` is not a cursor of ours.',
+  STREAM_CLOSED:
+    'The cursor is the one with which a stream was ended for good; who opens it anew brings none.',
   WAIT_MALFORMED: '`wait` of a long poll is not a duration from `0s` to `60s`.',
   LIMIT_MALFORMED: '`limit` of a long poll is not a whole number from 1 to `limits.replay`.',
+  REQUEST_RATE: 'More is being asked beside streams than `limits.connectRate`.',
+  REQUEST_LIMIT:
+    'As much is being asked at a time beside streams, of this instance or from this address, as may be.',
+  REQUEST_FAILED: 'The request could not be answered; the log of the instance says why.',
+  BODY_TOO_LARGE: 'The body is larger than 16 KiB.',
+  BODY_TYPE: 'The body is not said to be `application/json`.',
+  BODY_MALFORMED: 'The body is not JSON in UTF-8.',
   NOT_ACCEPTABLE: 'The request accepts none of the media types served here.',
-  METHOD_NOT_ALLOWED: 'Streams are opened with GET.',
+  METHOD_NOT_ALLOWED: 'Streams are opened with GET; `Allow` says what else there is at the path.',
   BODY_NOT_ALLOWED: 'The request carries a body.',
   NOT_FOUND: 'Nothing is served at this path.',
 } as const;

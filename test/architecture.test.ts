@@ -6,6 +6,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['main'],
   ['workers'],
   ['bridge'],
+  ['operations'],
   ['sources', 'http', 'auth', 'control', 'presence', 'inbox', 'exposition'],
   ['hub', 'cluster'],
   ['protocol', 'routing', 'config'],

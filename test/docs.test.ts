@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../src/errors.ts';
 import { exposeMetrics } from '../src/exposition/exposition.ts';
 import { Metrics, RouteMetrics } from '../src/metrics.ts';
-import { CLOSE_REASONS, GAP_REASONS, REFUSAL_CODES } from '../src/reasons.ts';
+import { CLOSE_REASONS, GAP_REASONS, REFUSAL_CODES, UNSUBSCRIBE_REASONS } from '../src/reasons.ts';
 
 const read = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
 
@@ -45,6 +45,13 @@ describe('the documentation and the code name the same things', () => {
       expect(table.get(reason)?.[0]).toBe(meaning);
   });
 
+  it('every reason of sidestream.unsubscribed, with its meaning', () => {
+    const table = rows(section(wire, '`reason` of `sidestream.unsubscribed`:', 'A backend may also'));
+    expect([...table.keys()].sort()).toEqual(Object.keys(UNSUBSCRIBE_REASONS).sort());
+    for (const [reason, meaning] of Object.entries(UNSUBSCRIBE_REASONS))
+      expect(table.get(reason)?.[0]).toBe(meaning);
+  });
+
   it('every reason of sidestream.gap, with its meaning', () => {
     const table = rows(section(wire, '`reason` of `sidestream.gap`:', '`reason` of `sidestream.close`:'));
     expect([...table.keys()].sort()).toEqual(Object.keys(GAP_REASONS).sort());
@@ -69,12 +76,17 @@ describe('the documentation and the code name the same things', () => {
       natsSubscriptions: () => 0,
       revocations: () => 0,
       controlCommands: () => [],
+      cluster: () => ({ instances: 1, calls: [], waiting: 0 }),
       controlBucketOpen: () => false,
       ticketsShared: () => false,
+      publishing: { counts: { results: new Map() }, states: [], isPersistent: false, expired: 0 },
       tokenChecks: () => ({ hit: 0, miss: 0 }),
+      inbox: () => undefined,
+      presence: () => undefined,
       jwksFetches: () => ({ all: 0, failed: 0 }),
       authQuestions: () => [],
       authFaults: () => [],
+      apiRefusals: () => [],
       version: '0',
       uwsVersion: '0',
     };

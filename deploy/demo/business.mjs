@@ -3,6 +3,9 @@
 /** Each symbol's price when the day begins. */
 const OPENING = { ACME: 128.4, GLOBEX: 56.15, INITECH: 21.8, UMBRELLA: 342.0 };
 
+/** The chat's rooms; the first is where everybody begins. */
+export const ROOMS = ['lobby', 'attic'];
+
 const STEPS = ['reading the archive', 'resizing the pictures', 'writing captions', 'uploading'];
 
 const REMARKS = [
@@ -11,6 +14,7 @@ const REMARKS = [
   'ACME is moving.',
   'Type something below: it goes through NATS like everything here.',
   'Open this page twice and watch both.',
+  'Who is here stands above; close a tab, and a moment later it is one less.',
   '<b>Markup</b> is only text here.',
 ];
 

@@ -9,15 +9,17 @@ import { prove } from './proof.mjs';
 
 const USAGE = `Usage: npm run demo -- [options]
 
-Starts nats-server, Sidestream and a service that publishes prices, a chat, a task's progress, a log, orders and
-settings, and serves a page that shows them and can cut a line of its own. Ctrl-C stops all of it.
+Starts nats-server, Sidestream and a service that publishes prices, a chat, a task's progress, a log, orders,
+settings and notices to single users, and serves a page that shows them, who is online and what is unread, can cut
+a line of its own, and lets an operator act. Ctrl-C stops all of it.
 
-  --once      prove it: open the stream, see events of every channel, print them, drain, exit 0
+  --once      prove it: open the stream, see events of every channel, another visitor come and go, notices be counted
+              and read, an operator move a stream; print them, drain, exit 0
   --verbose   show what every part writes
   --help
 
-NATS_URL=URL uses a NATS server that already runs, and leaves the stream DEMO_ORDERS and the key-value bucket
-demo_settings there; without JetStream there are no orders and no settings. Ports 8000 (page), 8080 (events),
+NATS_URL=URL uses a NATS server that already runs, and leaves the streams DEMO_ORDERS and DEMO_NOTICES and the
+key-value buckets demo_* there; without JetStream there are no orders, no settings and no notices. Ports 8000 (page), 8080 (events),
 9090 (metrics) and 4222 (NATS) are used where they are free, others where they are not.`;
 
 /** npm passes a Ctrl-C on that the terminal has sent to us already: within this time it is the same one. */
@@ -63,6 +65,7 @@ function banner({ page, events, ops, nats }) {
   The raw stream curl -N '${events}?channels=prices.ACME,chat-lobby'
   Publish        nats --server ${server} pub chat.room.lobby 'hello from NATS'
   or without it  curl -d from=me -d text=hello ${page}say
+  Who is there   nats --server ${server} req demo.api.connections ''
   Metrics        ${ops}/metrics
 
   Ctrl-C stops everything.

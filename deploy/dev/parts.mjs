@@ -1,4 +1,5 @@
 // What the demo consists of, and where each part listens.
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +41,12 @@ function storage() {
   return folder;
 }
 
+/** What the backend and Sidestream share, and nobody else: known to this run only. */
+const secrets = () => ({
+  TOKEN_SECRET: randomBytes(32).toString('hex'),
+  OPS_TOKEN: randomBytes(32).toString('hex'),
+});
+
 const node = (file, args, env) => ({ program: process.execPath, args: [join(ROOT, file), ...args], env });
 
 async function startAll(children, { natsServer, anyPort }) {
@@ -63,13 +70,14 @@ async function startAll(children, { natsServer, anyPort }) {
     ];
     await children.start('nats-server', { program: natsServer, args }, () => isListening(ports.nats));
   }
-  const env = { ...process.env, NATS_URL: nats };
+  const env = { ...process.env, NATS_URL: nats, ...secrets() };
   const backend = node('deploy/demo/backend.mjs', [], {
     ...env,
     PORT: String(ports.page),
     EVENTS_URL: urls.events,
+    OPS_URL: urls.ops,
   });
-  // It makes the stream and the bucket, and listens when they are there.
+  // It makes the streams and the bucket, and listens when they are there.
   await children.start('backend', backend, () => isListening(ports.page));
   const sidestream = node('dist/main.js', ['serve', '--config', join(ROOT, 'deploy/demo/sidestream.yaml')], {
     ...env,

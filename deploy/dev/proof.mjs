@@ -1,5 +1,7 @@
 // `npm run demo -- --once`: a client that sees for itself that the demo works, and prints what it saw.
 import { SetupError, say } from './command.mjs';
+import { provePeople } from './people-proof.mjs';
+import { expectThat, print } from './proving.mjs';
 import { readEvents } from './sse-reader.mjs';
 
 const LIMIT_MS = 60_000;
@@ -33,14 +35,6 @@ const EXPECTED = {
 function channelOf({ event, data }) {
   if (event === 'price') return JSON.parse(data).channel;
   return Object.keys(EXPECTED).find((channel) => EXPECTED[channel].event === event);
-}
-
-function expectThat(holds, what) {
-  if (!holds) throw new SetupError(`The proof failed: ${what}`);
-}
-
-function print(channel, { event, data }) {
-  console.log(`${channel.padEnd(16)} event ${event.padEnd(16)} ${JSON.stringify(data)}`);
 }
 
 async function openStream(urls, signal) {
@@ -128,7 +122,9 @@ async function within(work, children, missing) {
   const tooLong = new Promise((_, reject) => {
     patience.addEventListener('abort', () => {
       const silent =
-        missing.size > 0 ? `nothing as expected from ${[...missing].join(', ')}` : 'it did not drain';
+        missing.size > 0
+          ? `nothing as expected from ${[...missing].join(', ')}`
+          : 'a visitor was not told what was to come, or it did not drain';
       reject(new SetupError(`The proof failed: within ${LIMIT_MS / 1000} s, ${silent}.`));
     });
   });
@@ -144,7 +140,7 @@ async function within(work, children, missing) {
 
 /**
  * Opens the stream as a browser would, sees every channel's events, says something in the chat and sees it come back,
- * then stops everything and sees the stream end as it should.
+ * sees other visitors come and go, and what waits for one of them; then stops everything and sees the stream end as it should.
  * @param {import('./parts.mjs').Urls} urls
  * @param {import('./children.mjs').Children} children
  * @returns {Promise<number>} 0
@@ -155,7 +151,7 @@ export function prove(urls, children) {
   const work = async (signal) => {
     const events = await openStream(urls, signal);
     await readOpening(events);
-    await readChannels(events, missing, urls);
+    await Promise.all([readChannels(events, missing, urls), provePeople(urls, signal)]);
     await checkMetrics(urls);
     const stopped = children.stop();
     await readClosing(events);

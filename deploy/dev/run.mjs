@@ -17,6 +17,7 @@ Set-up, where it is needed: the dependencies (npm ci), the build (tsc), nats-ser
   NATS_SERVER_BIN=FILE        this nats-server
   NATS_URL=URL                demo: a NATS server that already runs
   CHROMIUM_BIN=FILE           test: this Chromium
+  NATS_CLI_BIN=FILE           test: this nats command
   SIDESTREAM_NO_INSTALL=1     never install anything on this machine; say what is missing instead`;
 
 /** The jobs, and what each needs before it starts. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ROOT, runProgram, say } from './command.mjs';
 import { ensureCurrentNatsServer } from './current-nats-server.mjs';
 import { ensureBuild, ensureDependencies } from './dependencies.mjs';
+import { ensureNatsCli } from './nats-cli.mjs';
 import { ensureNatsServer } from './nats-server.mjs';
 import { ensureChromium, ensureOpenssl } from './test-programs.mjs';
 
@@ -34,9 +35,12 @@ async function environment() {
   await ensureOpenssl();
   const chromium = await ensureChromium();
   if (chromium.why) say(`The tests in a browser will not run: ${chromium.why}.`);
+  const natsCli = await ensureNatsCli();
+  if (natsCli.why) say(`The documentation's lines run without the nats command: ${natsCli.why}.`);
   return {
     ...process.env,
     NATS_SERVER_BIN: natsServer,
+    ...(natsCli.file && { NATS_CLI_BIN: natsCli.file }),
     ...(chromium.why ? { SIDESTREAM_NO_CHROMIUM: chromium.why } : { CHROMIUM_BIN: chromium.file }),
   };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
-import type { Router } from '../routing/router.ts';
+import type { Destination, Router } from '../routing/router.ts';
 import { AccessCallouts } from './access-callout.ts';
 import type { AskingVerifier } from './asking-verifier.ts';
 import { Authenticator } from './authenticator.ts';
@@ -22,6 +22,8 @@ export interface AuthenticationOptions {
   readonly log: Logger;
   /** Asks a service over NATS; rejects where none answers. */
   request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  /** Whether a channel may be read now; whoever is on it without asking is left out otherwise. */
+  isOpen(destination: Destination): boolean;
   /** Tells the other instances that a ticket is used; says whether it was before. Never rejects. */
   claimTicket(key: string): Promise<Claim>;
 }
@@ -63,6 +65,7 @@ export class Authentication {
       revocations,
       ...(jwt !== undefined && { jwt }),
       ...(opaque !== undefined && { opaque }),
+      isOpen: (destination) => options.isOpen(destination),
       redeem: (ticket) => tickets.redeem(ticket),
       askAccess: (...question) => callouts.ask(...question),
     });

@@ -26,6 +26,8 @@ export interface AuthenticatorOptions {
   readonly jwt?: KnowingVerifier;
   /** For all others; for JWTs too where there is no `jwt`. */
   readonly opaque?: KnowingVerifier;
+  /** Whether a channel may be read now, of those that nobody asks for. Default: all may. */
+  readonly isOpen?: (destination: Destination) => boolean;
   /** Takes a ticket for used from now on; says whether it was not before. Never rejects. */
   redeem(ticket: Ticket): Promise<Redemption>;
   /** Asks on a NATS subject whether an identity may read a channel. */
@@ -119,6 +121,24 @@ export class Authenticator {
   /** Whether a request that names no channel may still get some. */
   get hasAutomaticChannels(): boolean {
     return this.#automatic.length > 0;
+  }
+
+  /** Why somebody who has a stream already may not read one more channel; `undefined` where they may. */
+  async mayRead(
+    identity: Identity | undefined,
+    destination: Destination,
+    { address, client }: { readonly address: string; readonly client: string },
+  ): Promise<Denial | undefined> {
+    if (identity !== undefined && this.#options.revocations.isRevoked(identity)) return REVOKED;
+    const outcome = await this.#authorise(identity, {
+      token: undefined,
+      client,
+      destinations: [destination],
+      request: { address, origin: '', userAgent: '', channels: [destination.channel] },
+      mayVerify: () => false,
+      objection: () => undefined,
+    });
+    return 'refused' in outcome ? outcome : undefined;
   }
 
   permit(petition: Petition): Permit | Denial | Promise<Permit | Denial> {
@@ -217,8 +237,8 @@ export class Authenticator {
     for (const route of this.#automatic) {
       if (route.config.automatic === 'authenticated' && identity === undefined) continue;
       const destination = this.#automaticDestination(route, identity);
-      if (destination !== undefined && !all.has(destination.channel))
-        all.set(destination.channel, destination);
+      if (destination === undefined || this.#options.isOpen?.(destination) === false) continue;
+      if (!all.has(destination.channel)) all.set(destination.channel, destination);
     }
     return [...all.values()];
   }

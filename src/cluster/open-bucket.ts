@@ -15,7 +15,7 @@ import { errors, millis, type NatsConnection, nanos } from '@nats-io/transport-n
 export interface BucketConfig {
   /** Its name: `[A-Za-z0-9_-]+`. JetStream knows it as the stream `KV_<name>`. */
   readonly name: string;
-  /** How long the server keeps a value, in milliseconds. */
+  /** How long the server keeps a value, in milliseconds. 0: until it is deleted. */
   readonly ttlMs: number;
 }
 
@@ -53,7 +53,7 @@ export async function openBucket(
     const status = await kv.status();
     const { config } = status.streamInfo;
     const stream = config.name;
-    const isShort = status.ttl > 0 && status.ttl < ttlMs;
+    const isShort = status.ttl > 0 && (ttlMs === 0 || status.ttl < ttlMs);
     const shortLived = (isShort ? await triedTo(lengthen(jsm, stream, ttlMs)) : undefined) ?? flawOf(config);
     return { kv, js, jsm, stream, shortLived };
   } catch (error) {

@@ -34,10 +34,25 @@ function checkTokenPlaces({ token }: Auth, { sound }: Judgement): Finding[] {
   return [{ path, message: 'is empty: no request could bring a token; name one place at least' }];
 }
 
-function checkBuckets({ bucket, ticketBucket }: Settings['control'], { sound }: Judgement): Finding[] {
-  const path = ['control', 'ticketBucket'];
-  if (!sound('control') || bucket !== ticketBucket) return [];
-  return [{ path, message: 'is the bucket of revocations: give used tickets one of their own' }];
+function checkBuckets(
+  { bucket, ticketBucket, channelBucket, inboxBucket }: Settings['control'],
+  { sound }: Judgement,
+): Finding[] {
+  if (!sound('control')) return [];
+  const findings: Finding[] = [];
+  if (bucket === ticketBucket) {
+    const message = 'is the bucket of revocations: give used tickets one of their own';
+    findings.push({ path: ['control', 'ticketBucket'], message });
+  }
+  if (channelBucket === bucket || channelBucket === ticketBucket) {
+    const message = `is the bucket of ${channelBucket === bucket ? 'revocations' : 'used tickets'}: give channels one of their own`;
+    findings.push({ path: ['control', 'channelBucket'], message });
+  }
+  if ([bucket, ticketBucket, channelBucket].includes(inboxBucket)) {
+    const message = 'is the bucket of something else: give what users have read one of its own';
+    findings.push({ path: ['control', 'inboxBucket'], message });
+  }
+  return findings;
 }
 
 function checkIntrospection({ introspection }: Auth, { readable }: Judgement): Finding[] {

@@ -133,7 +133,7 @@ export function flag(options: ValueOptions): z.ZodType<boolean, unknown> {
       read(input) {
         if (typeof input === 'boolean') return input;
         // YAML 1.1 took these for booleans; 1.2 does not.
-        const word = String(input).toLowerCase();
+        const word = typeof input === 'string' ? input.toLowerCase() : '';
         if (['yes', 'on'].includes(word)) return new Misread('write true');
         return new Misread(['no', 'off'].includes(word) ? 'write false' : undefined);
       },

@@ -25,6 +25,8 @@ const NOTICES = [
   checkSubjects,
   checkLinger,
   checkAge,
+  checkPresence,
+  checkBackendEvents,
   checkWarm,
   checkBucket,
   checkKeys,
@@ -122,6 +124,29 @@ function checkLinger({ channels, sse }: Config): Finding[] {
     source.kind === 'core' && history.size > 0 && lingerMs < sse.retryMs.max
       ? [{ path: ['channels', name, 'linger'], message }]
       : [],
+  );
+}
+
+/** Who reconnects in time has never been away. */
+function checkPresence({ channels, sse }: Config): Finding[] {
+  const message =
+    'is shorter than the longest sse.retry, so whoever reconnects may be said to have left and to have joined again';
+  const silent =
+    'is said by control events, and sse.control is false: nobody in a stream is told who comes and goes';
+  return Object.entries(channels).flatMap(([name, { presence }]): Finding[] => {
+    if (presence === undefined) return [];
+    const path = ['channels', name, 'presence'];
+    if (presence.leaveAfterMs < sse.retryMs.max) return [{ path, at: 'key', message }];
+    const isSilent = presence.events && presence.access === 'readers' && !sse.control;
+    return isSilent ? [{ path, at: 'key', message: silent }] : [];
+  });
+}
+
+function checkBackendEvents({ channels, control: { events } }: Config): Finding[] {
+  if (Object.values(channels).some(({ presence }) => presence !== undefined)) return [];
+  const message = 'is told of nobody: no route has presence';
+  return events.flatMap((event, index) =>
+    event === 'join' || event === 'leave' ? [{ path: ['control', 'events', index], message }] : [],
   );
 }
 

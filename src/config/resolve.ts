@@ -1,12 +1,15 @@
 import { isPointer } from '../routing/pointer.ts';
 import type { NamedFiles } from './files.ts';
 import { HISTORY_DEFAULTS, WARM_DEFAULT_MS } from './history.ts';
+import { resolveOps } from './ops-rules.ts';
 import { REDACTED } from './payload.ts';
 import { pick } from './pick.ts';
+import { LEAVE_AFTER_DEFAULT_MS } from './presence.ts';
 import { resolveAccess, resolveAuth } from './resolve-auth.ts';
 import type {
   BatchConfig,
   Config,
+  PresenceConfig,
   RateLimitConfig,
   RedactionConfig,
   RouteConfig,
@@ -24,7 +27,7 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
   const { ops, sse, drain, control, channels, workers, log } = settings;
   return {
     http: resolveHttp(settings.http, files),
-    ops,
+    ops: resolveOps(ops, files),
     nats: resolveNats(settings.nats, files),
     sse: {
       retryMs: sse.retry,
@@ -38,8 +41,14 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
       prefix: control.prefix,
       bucket: control.bucket,
       ticketBucket: control.ticketBucket,
+      channelBucket: control.channelBucket,
+      inboxBucket: control.inboxBucket,
       revocationTtlMs: control.revocationTtl,
       requireJetStream: control.requireJetStream,
+      api: control.api,
+      deadlineMs: control.deadline,
+      events: control.events,
+      members: control.members,
     },
     drain: { timeoutMs: drain.timeout, reconnectRatePerSecond: drain.reconnectRate },
     auth: resolveAuth(settings.auth, files),
@@ -120,6 +129,7 @@ function resolveRoute({
     throttleMs: throttle,
     rateLimit: resolveRateLimit(route.rateLimit),
     batch: resolveBatch(route.batch),
+    presence: resolvePresence(route.presence),
     latestBy: route.latestBy ?? 'subject',
     priority: PRIORITIES[route.priority],
   });
@@ -140,6 +150,14 @@ function resolveRateLimit(limit: Route['rateLimit']): RateLimitConfig | undefine
     over,
   } = typeof limit === 'number' ? { rate: limit, over: 'drop' as const } : limit;
   return { ratePerSecond: rate, burst, over };
+}
+
+function resolvePresence(presence: Route['presence']): PresenceConfig | undefined {
+  if (presence === undefined || presence === false) return undefined;
+  if (presence === true)
+    return { claims: [], events: true, leaveAfterMs: LEAVE_AFTER_DEFAULT_MS, access: 'readers' };
+  const { leaveAfter, ...rest } = presence;
+  return { ...rest, leaveAfterMs: leaveAfter };
 }
 
 function resolveBatch(batch: Route['batch']): BatchConfig | undefined {

@@ -1,8 +1,11 @@
 import { access, automatic } from './access.ts';
+import { dynamic } from './dynamic.ts';
 import { history, replay, warm } from './history.ts';
+import { inbox } from './inbox.ts';
 import { record, section } from './keys.ts';
 import { duration, flag, LONGEST_DURATION, text } from './kinds.ts';
 import { map, redact } from './payload.ts';
+import { presence } from './presence.ts';
 import { key, kv, stream } from './route-source.ts';
 import { batch, latestBy, priority, rateLimit, slow, throttle } from './shaping.ts';
 
@@ -62,6 +65,9 @@ const route = section('One route: which channels browsers may ask for, and the s
   latestBy: latestBy.optional(),
   priority,
   automatic: automatic.optional(),
+  dynamic,
+  presence,
+  inbox,
 });
 
 /** What the config has under `channels:`. */

@@ -1,6 +1,8 @@
 import { clashes } from './addresses.ts';
 import { checkAuth } from './auth-rules.ts';
+import { checkControl } from './control-rules.ts';
 import { type Finding, type Judgement, onlyOne } from './findings.ts';
+import { checkOps } from './ops-rules.ts';
 import type { Path } from './outline.ts';
 import { checkRoutes } from './route-rules.ts';
 import type { Settings } from './schema.ts';
@@ -18,9 +20,11 @@ const RULES = [
   checkCors,
   checkTls,
   checkListeners,
+  checkOps,
   checkNatsAuth,
   checkCompression,
   checkAuth,
+  checkControl,
   checkPending,
   checkRoutes,
 ];

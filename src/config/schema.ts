@@ -21,6 +21,7 @@ import {
 import { nats } from './nats.ts';
 import { type OpsConfig, ops } from './ops.ts';
 import type { MapConfig, RedactionConfig } from './payload.ts';
+import type { PresenceConfig } from './presence.ts';
 import type { SourceConfig } from './route-source.ts';
 import { channels } from './routes.ts';
 import type { BatchConfig, LatestByConfig, RateLimitConfig } from './shaping.ts';
@@ -33,6 +34,7 @@ export type { HistoryConfig, ReplayConfig } from './history.ts';
 export type { JwtIssuerConfig, KeyConfig, TicketConfig } from './issuers.ts';
 export type { OpsConfig } from './ops.ts';
 export type { MapConfig, RedactionConfig } from './payload.ts';
+export type { BackendEvent, PresenceConfig } from './presence.ts';
 export type { SourceConfig } from './route-source.ts';
 export type { BatchConfig, LatestByConfig, RateLimitConfig } from './shaping.ts';
 
@@ -135,8 +137,14 @@ export interface RouteConfig {
   /** What is done for a reader that is behind. */
   readonly slow: 'close' | 'drop' | 'latest';
   readonly latestBy: LatestByConfig;
+  /** Whether its channels exist only once they were made at run time. */
+  readonly dynamic: boolean;
   /** Of messages that do not say: normal, high, urgent. */
   readonly priority: 0 | 1 | 2;
+  /** Absent where nobody is to know who is there. */
+  readonly presence?: PresenceConfig;
+  /** Whether messages wait until their user has read them; then it has a stream, and each channel is one user's. */
+  readonly inbox: boolean;
 }
 
 const http = section('What browsers reach.', {

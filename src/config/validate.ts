@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { checkFiles, type NamedFiles } from './files.ts';
 import { type Finding, judge } from './findings.ts';
 import type { ValueIssueParams } from './keys.ts';
+import { checkTokenFile } from './ops-rules.ts';
 import { formatPath, lookUp, type Outline, type Path, walk } from './outline.ts';
 import { checkName } from './route-rules.ts';
 import { checkRules } from './rules.ts';
@@ -24,7 +25,7 @@ export function validate(plain: unknown, folder: string): Validation {
       const judgement = judge(wrong.map((issue) => pathOf(issue.path)));
       const named = judgement.readable() ? checkFiles(settings, judgement, folder) : { files, findings: [] };
       files = named.files;
-      findings.push(...checkRules(settings, judgement), ...named.findings);
+      findings.push(...checkRules(settings, judgement), ...named.findings, ...checkTokenFile(files));
     },
     // Without this zod runs it only on values of which nothing is wrong.
     { when: () => true },

@@ -7,7 +7,7 @@ import { Absent, isOvertaken, keepFor, type OpenBucket } from '../cluster/open-b
 import { type Watch, watchBucket } from '../cluster/watch.ts';
 import { messageOf } from '../errors.ts';
 import { Complaints, type Logger } from '../log.ts';
-import type { ControlCounts } from './counts.ts';
+import type { RevocationCounts } from './counts.ts';
 import type { Ledger } from './ledger.ts';
 import { covers, decodeRecord, encodeRecord, keyOf, merge } from './record.ts';
 
@@ -22,7 +22,7 @@ export interface BucketOptions {
   readonly lookMs: number;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly counts: ControlCounts;
+  readonly counts: RevocationCounts;
   readonly ledger: Ledger;
   /** Called when the bucket told of `count` revocations that were not known here. They are refused already. */
   readonly learned: (count: number) => void;

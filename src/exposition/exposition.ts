@@ -1,9 +1,14 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Family, Metrics } from '../metrics.ts';
+import { exposeApi } from './api.ts';
 import { exposeChannels } from './channels.ts';
+import { exposeCluster } from './cluster.ts';
+import { exposeInbox } from './inbox.ts';
 import { LatencyMetric } from './latency.ts';
 import { exposeNats } from './nats.ts';
 import type { Observed } from './observed.ts';
+import { exposePresence } from './presence.ts';
+import { exposePublished } from './published.ts';
 import { Exposition } from './register.ts';
 import { exposeStreams } from './streams.ts';
 import { exposeTokens } from './tokens.ts';
@@ -16,6 +21,11 @@ export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
   exposeChannels(to, metrics, observed);
   exposeNats(to, metrics, observed);
   exposeTokens(to, observed);
+  exposeApi(to, observed);
+  exposeCluster(to, observed);
+  exposePublished(to, observed);
+  exposeInbox(to, observed);
+  exposePresence(to, observed);
   registry.registerMetric(
     new LatencyMetric(
       'sidestream_publish_to_flush_seconds',
@@ -49,9 +59,10 @@ export async function familiesOf(registry: Registry): Promise<readonly Family[]>
   }));
 }
 
-/** What the process itself takes (CPU, memory, event loop), without what bridges count. */
-export function exposeProcess(): Registry {
+/** What a process shows that serves the ops port alone: what it takes itself (CPU, memory, event loop), and what it refused. */
+export function exposePrimary(observed: Pick<Observed, 'apiRefusals'>): Registry {
   const registry = new Registry();
+  exposeApi(new Exposition(registry), observed);
   collectDefaultMetrics({ register: registry, prefix: 'sidestream_' });
   return registry;
 }

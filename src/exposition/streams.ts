@@ -4,6 +4,11 @@ import { byReason, type Exposition } from './register.ts';
 /** Streams: open, ended, refused, slow. */
 export function exposeStreams(to: Exposition, metrics: Metrics): void {
   to.gauge('sidestream_connections', 'Streams open now.', () => metrics.connections);
+  to.gauge(
+    'sidestream_connections_peak',
+    'The most streams that were open at once since the process started.',
+    () => metrics.connectionsPeak,
+  );
   to.counter('sidestream_connections_opened_total', 'Streams opened.', () => metrics.connectionsOpened);
   to.counts('sidestream_connections_closed_total', 'Streams ended, by reason.', ['reason'], () =>
     byReason(metrics.connectionsClosed),

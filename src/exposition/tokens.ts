@@ -34,7 +34,7 @@ export function exposeTokens(to: Exposition, observed: Observed): void {
     'sidestream_control_commands_total',
     'Commands over NATS: the operation, or why it was refused.',
     ['result'],
-    observed.controlCommands,
+    () => [...observed.controlCommands()].map(([result, n]) => [{ result }, n]),
   );
   to.counter(
     'sidestream_jwks_fetches_total',

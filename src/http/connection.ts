@@ -9,6 +9,8 @@ import type { Recovery } from '../hub/recovery.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
 import type { Batch } from '../protocol/batch.ts';
+import { GOODBYE } from '../protocol/cursor.ts';
+import { idLine } from '../protocol/frame.ts';
 import type { Rendering } from '../protocol/rendering.ts';
 import { encodeControl, encodeCursor, HEARTBEAT, retryLine } from '../protocol/sse.ts';
 import type { CloseReason } from '../reasons.ts';
@@ -28,6 +30,8 @@ export interface ConnectionContext {
   readonly log: Logger;
   readonly sse: Config['sse'];
   readonly limits: Config['limits'];
+  /** Called when the stream is live on these channels, whose first bytes it has been given. */
+  joined?(connection: Connection, channels: readonly Channel[]): void;
   /** Called once when the stream has ended, by whatever path. */
   ended(connection: Connection, ending: Ending): void;
 }
@@ -40,6 +44,12 @@ export interface Client {
   readonly identity: Identity | undefined;
 }
 
+interface Goodbye {
+  readonly reason: CloseReason;
+  readonly retryMs: number;
+  readonly isFinal: boolean;
+}
+
 /** The part of `heartbeat` and `maxAge` by which they vary, so that connections of one moment do not act in one moment. */
 const SPREAD = 0.1;
 /**
@@ -48,7 +58,12 @@ const SPREAD = 0.1;
  */
 const REWIND_MS = 5000;
 /** Who has no right to the stream any more, or was put out, does not keep it by reading slowly. */
-const PROMPT: ReadonlySet<CloseReason> = new Set<CloseReason>(['revoked', 'expired', 'disconnected']);
+const PROMPT: ReadonlySet<CloseReason> = new Set<CloseReason>([
+  'revoked',
+  'expired',
+  'disconnected',
+  'channel-closed',
+]);
 /** How long such a reader has for what waits and its farewell; with what the wheel is late, within a second. */
 const PROMPT_MS = 1000 - TICK_MS;
 
@@ -58,6 +73,10 @@ const PROMPT_MS = 1000 - TICK_MS;
  */
 export class Connection implements Subscriber, WireOwner, Due {
   readonly id = randomUUID();
+  /** Its place among all streams, in the order in which they came; from 1. The `Streams`' to write. */
+  ordinal = 0;
+  /** Whole seconds since the Unix epoch: a larger number would be an object of its own. */
+  readonly openedSeconds: number;
   readonly client: Client;
   readonly channels: Channel[] = [];
   turn = 0;
@@ -78,6 +97,8 @@ export class Connection implements Subscriber, WireOwner, Due {
   #greeted = false;
   /** How far the logs had got when the client was last told its cursor. */
   #progress = 0;
+  /** Who waits for the greeting, or for the end before it. */
+  #settling: (() => void)[] = [];
   /** Why the stream ends once what waits has been written. */
   #farewell: CloseReason | undefined;
   /** When it is cut off if its farewell has not been taken by then. */
@@ -89,6 +110,7 @@ export class Connection implements Subscriber, WireOwner, Due {
     this.rendering = rendering;
     this.#context = context;
     this.client = client;
+    this.openedSeconds = Math.trunc(clock.wall() / 1000);
     const [tells, { pendingBytes }] = [sse.control, limits];
     this.#wire = new Wire({ res, owner: this, clock, metrics, waiting, rendering, pendingBytes, tells });
     this.#heartbeatMs = sse.heartbeatMs === 0 ? Infinity : sse.heartbeatMs * jitter(clock, 1 - SPREAD, 1);
@@ -108,9 +130,34 @@ export class Connection implements Subscriber, WireOwner, Due {
     return this.#open;
   }
 
+  /** Whether it was told what it is on, and will be given what comes. */
+  get isLive(): boolean {
+    return this.#greeted && !this.isEnding;
+  }
+
+  /** Whether it has ended, or will once what waits has been written. */
+  get isEnding(): boolean {
+    return !this.#open || this.#farewell !== undefined;
+  }
+
+  /** Calls back when the stream is live, or has ended before: perhaps at once. */
+  whenSettled(callback: () => void): void {
+    if (this.#greeted || !this.#open) callback();
+    else this.#settling.push(callback);
+  }
+
   /** Bytes that wait here for a reader that is behind. */
   get waitingBytes(): number {
     return this.#wire.waitingBytes;
+  }
+
+  /** Since when the reader is behind; absent while it keeps up. By the clock that only grows, as is the next. */
+  get behindSinceMs(): number | undefined {
+    return this.#wire.isBehind ? this.#wire.behindSinceMs : undefined;
+  }
+
+  get lastWriteMs(): number {
+    return this.#wire.lastWriteMs;
   }
 
   /** Starts the timers. The head has been written; to be called corked. */
@@ -135,6 +182,29 @@ export class Connection implements Subscriber, WireOwner, Due {
     this.recovery = undefined;
     this.#progress = hub.progress(this.channels);
     this.#wire.writeOwn(parts);
+    this.#settle();
+    this.#context.joined?.(this, this.channels);
+  }
+
+  #settle(): void {
+    for (const callback of this.#settling.splice(0)) callback();
+  }
+
+  /**
+   * Changes what a live stream is on, and tells: what was published before comes before what is told, and what is published from here on
+   * behind it. False where the stream is not live, or was ended by its catching up; then nothing was changed.
+   */
+  change(change: () => readonly Uint8Array[]): boolean {
+    const { hub } = this.#context;
+    if (!this.isLive) return false;
+    hub.catchUp(this);
+    if (!this.isLive) return false;
+    const before = this.channels.length;
+    const parts = change();
+    this.#progress = hub.progress(this.channels);
+    if (parts.length > 0) this.#wire.writeInOrder(parts);
+    if (this.channels.length > before) this.#context.joined?.(this, this.channels.slice(before));
+    return true;
   }
 
   deliver(batch: Batch): void {
@@ -143,23 +213,22 @@ export class Connection implements Subscriber, WireOwner, Due {
 
   /**
    * Ends the stream in good order: what waits, `retry:`, `sidestream.close`. `retryMs` as given, else jittered. A reader
-   * that is behind has until `limits.stalled`; where it has no right to the stream any more, a second.
+   * that is behind has until `limits.stalled`; where it has no right to the stream any more, a second. `isFinal`: the client is not to
+   * come back by itself.
    */
-  close(reason: CloseReason, retryMs: number = this.#context.retry.next()): void {
+  close(reason: CloseReason, retryMs = this.#context.retry.next(), { isFinal = false } = {}): void {
     if (!this.#open) return;
-    if (this.#farewell === undefined) this.#bidFarewell(reason, retryMs);
+    if (this.#farewell === undefined) this.#bidFarewell(reason, retryMs, isFinal);
     if (!this.#open || this.#cutOffMs !== Infinity || !PROMPT.has(reason)) return;
     const nowMs = this.#context.clock.now();
     this.#cutOffMs = nowMs + PROMPT_MS;
     this.#schedule(nowMs);
   }
 
-  #bidFarewell(reason: CloseReason, retryMs: number): void {
+  #bidFarewell(reason: CloseReason, retryMs: number, isFinal: boolean): void {
     this.#context.hub.catchUp(this);
     if (!this.#open) return;
-    const event = this.#context.sse.control
-      ? encodeControl('sidestream.close', { reason, retry: retryMs })
-      : '\n';
+    const event = closeEvent({ reason, retryMs, isFinal }, this.#context.sse.control);
     this.#farewell = reason;
     this.#wire.end(Buffer.from(retryLine(retryMs) + event));
   }
@@ -256,5 +325,14 @@ export class Connection implements Subscriber, WireOwner, Due {
     this.recovery = undefined;
     for (const channel of [...this.channels]) this.#context.hub.unsubscribe(this, channel);
     this.#context.ended(this, ending);
+    this.#settle();
   }
+}
+
+/** The last event; without control events only the `id:` that keeps the client away, if it is to stay away. */
+function closeEvent({ reason, retryMs, isFinal }: Goodbye, tells: boolean): string {
+  const id = isFinal ? GOODBYE : undefined;
+  if (!tells) return `${idLine(id ?? '')}\n`;
+  const data = { reason, retry: retryMs, ...(isFinal && { reconnect: false }) };
+  return encodeControl('sidestream.close', data, id);
 }

@@ -4,6 +4,7 @@ type Header = readonly [name: string, value: string];
 
 /** What a page may send besides the safelisted headers. A native EventSource sends none of them cross-origin. */
 const ALLOWED_HEADERS = 'Authorization, Cache-Control, Last-Event-ID';
+const STREAM_METHODS = ['GET'];
 /** Seconds a preflight may be kept; Chromium's own cap. */
 const PREFLIGHT_MAX_AGE_SECONDS = 7200;
 
@@ -39,14 +40,15 @@ export class Cors {
     return headers;
   }
 
-  /** Headers of the answer to a preflight from `origin`. */
-  preflight(origin: string): readonly Header[] {
+  /** Headers of the answer to a preflight from `origin`, for what takes these methods. */
+  preflight(origin: string, methods: readonly string[] = STREAM_METHODS): readonly Header[] {
     const headers = this.headers(origin);
     if (!headers.some(([name]) => name === 'Access-Control-Allow-Origin')) return headers;
+    const hasBody = methods.includes('POST');
     return [
       ...headers,
-      ['Access-Control-Allow-Methods', 'GET'],
-      ['Access-Control-Allow-Headers', ALLOWED_HEADERS],
+      ['Access-Control-Allow-Methods', methods.join(', ')],
+      ['Access-Control-Allow-Headers', hasBody ? `${ALLOWED_HEADERS}, Content-Type` : ALLOWED_HEADERS],
       ['Access-Control-Max-Age', String(PREFLIGHT_MAX_AGE_SECONDS)],
     ];
   }

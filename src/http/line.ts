@@ -3,7 +3,7 @@ import type { Frame, Lane, Priority } from '../protocol/frame.ts';
 /** So many places are not worth moving the others for. */
 const FEW = 64;
 
-/** A place in a line. With neither a frame nor a gap it is empty, and passed over. */
+/** A place in a line. With nothing in it it is empty, and passed over. */
 export interface Item {
   /** Sequence of the frame that it was made for. What stands here now is not older. */
   readonly sequence: number;
@@ -12,6 +12,8 @@ export interface Item {
   frame: Frame | undefined;
   /** Frames that were dropped from here on: to be told in this place. */
   gap: { readonly lane: Lane; skipped: number } | undefined;
+  /** Whole events of this client's own, in the place of a frame. Nothing overtakes them. */
+  readonly own?: readonly Uint8Array[];
 }
 
 /** What waits in one priority, in order. */
@@ -84,6 +86,6 @@ export class Line {
   }
 }
 
-function isTaken({ frame, gap }: Item): boolean {
-  return frame !== undefined || gap !== undefined;
+function isTaken({ frame, gap, own }: Item): boolean {
+  return frame !== undefined || gap !== undefined || own !== undefined;
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { HostPort } from '../config/schema.ts';
 import { SidestreamError } from '../errors.ts';
+import { API_PATH, type Api } from './api.ts';
 
 export interface OpsOptions {
   readonly listen: HostPort;
@@ -8,20 +9,26 @@ export interface OpsOptions {
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
   /** Why new streams would be refused, or `undefined` when they are accepted. */
   unready(): string | undefined | Promise<string | undefined>;
+  readonly api: Api;
 }
 
-/** The port for operators: `/metrics`, `/livez`, `/readyz`. By node:http, so that it answers whatever the streams' side does. */
+/** How long a request's head, and all of it, may take to come, in milliseconds; and how often that is looked at. */
+const TIMES = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 1_000 };
+
+/** The port for operators: `/metrics`, `/livez`, `/readyz`, `/api/`. By node:http, so that it answers whatever the streams' side does. */
 export class OpsServer {
   readonly #options: OpsOptions;
   readonly #server: Server;
 
   constructor(options: OpsOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse) => {
       this.#answer(request, response).catch((error: unknown) => {
         send(response, 500, `${String(error)}\n`);
       });
-    });
+    };
+    // A body that is refused by its head alone is not asked for.
+    this.#server = createServer(TIMES, answer).on('checkContinue', answer);
   }
 
   /**
@@ -55,6 +62,7 @@ export class OpsServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url?.startsWith(API_PATH)) return this.#options.api.answer(request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD');
       return send(response, 405, 'only GET and HEAD\n');
@@ -71,7 +79,7 @@ export class OpsServer {
         return send(response, 200, text, contentType);
       }
       default:
-        return send(response, 404, 'not here; try /metrics, /livez or /readyz\n');
+        return send(response, 404, 'not here; try /metrics, /livez, /readyz or /api/\n');
     }
   }
 }

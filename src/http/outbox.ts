@@ -1,4 +1,4 @@
-import { bareBytes, type Frame, type Lane } from '../protocol/frame.ts';
+import { bareBytes, type Frame, hasPosition, type Lane } from '../protocol/frame.ts';
 import { encodeControl } from '../protocol/sse.ts';
 import type { GapReason } from '../reasons.ts';
 import { type Item, Line } from './line.ts';
@@ -40,6 +40,10 @@ export class Outbox {
   #bytes = 0;
   /** Sequence of the newest frame that was taken out, or dropped. */
   #newest = 0;
+  /** Sequence of the frame that was put in last. */
+  #last = 0;
+  /** Events of the client's own that keep their place: until they are out, what comes stays behind them. */
+  #barriers = 0;
   #isCursorBehind = false;
 
   /** `tells`: whether the client is to know what it was spared. */
@@ -75,8 +79,20 @@ export class Outbox {
     this.#count(sizeOf(parts));
   }
 
+  /** Whole events that keep their place: behind all that waits, and before all that comes, whatever its priority. */
+  pushInOrder(parts: readonly Uint8Array[]): void {
+    this.#barriers += 1;
+    this.#normal.push({ sequence: this.#last, priority: 0, frame: undefined, gap: undefined, own: parts });
+    // What comes must not take a place in front of them, nor its loss be told there.
+    this.#latest.clear();
+    this.#gaps.clear();
+    this.#count(sizeOf(parts));
+  }
+
   push(frame: Frame): void {
-    const { lane, key, priority, sequence } = frame;
+    const { lane, key, sequence } = frame;
+    const priority = this.#barriers > 0 ? 0 : frame.priority;
+    this.#last = sequence;
     const keyed = lane?.policy === 'latest' ? this.#keyed(lane) : undefined;
     const known = keyed?.get(key);
     if (lane !== undefined && known?.frame !== undefined) {
@@ -118,6 +134,9 @@ export class Outbox {
     for (;;) {
       const item = this.#urgent.shift() ?? this.#high.shift() ?? this.#normal.shift();
       if (item === undefined) return undefined;
+      if (item.own !== undefined) this.#begin(item.own);
+      const own = this.#first.shift();
+      if (own !== undefined) return this.#out(own, false);
       const bytes = this.#eventsOf(item);
       if (bytes !== undefined) return { bytes, isRest: false };
     }
@@ -128,7 +147,14 @@ export class Outbox {
     while (this.next() !== undefined);
   }
 
-  #eventsOf({ frame, gap }: Item): Uint8Array | undefined {
+  /** From here on they go before everything else. */
+  #begin(own: readonly Uint8Array[]): void {
+    this.#barriers -= 1;
+    this.#first.push(...own);
+  }
+
+  #eventsOf(item: Item): Uint8Array | undefined {
+    const { frame, gap } = item;
     const told: Uint8Array[] = [];
     if (gap !== undefined) {
       this.#gaps.delete(gap.lane);
@@ -137,20 +163,25 @@ export class Outbox {
     }
     if (frame !== undefined) {
       const { lane } = frame;
-      if (lane !== undefined) this.#tellSuperseded(lane, frame.key, told);
+      if (lane !== undefined) this.#tellSuperseded(lane, item, told);
       this.#release(frame);
-      const isOldest = this.#lines.every((line) => frame.sequence < line.sequence);
+      // Events of the client's own have the sequence of the frame in front of them.
+      const isOldest = this.#lines.every((line) => frame.sequence <= line.sequence);
       this.#newest = Math.max(this.#newest, frame.sequence);
       // What had overtaken it is newer than its cursor.
-      this.#isCursorBehind = !isOldest || frame.sequence < this.#newest;
+      const isBehind = !isOldest || frame.sequence < this.#newest;
+      // One without a cursor brings it no further.
+      if (isBehind || hasPosition(frame)) this.#isCursorBehind = isBehind;
       told.push(isOldest ? frame.bytes : bareBytes(frame));
     }
     const [only] = told;
     return told.length > 1 ? Buffer.concat(told) : only;
   }
 
-  #tellSuperseded(lane: Lane, key: string | undefined, told: Uint8Array[]): void {
-    this.#latest.get(lane)?.delete(key);
+  #tellSuperseded(lane: Lane, item: Item, told: Uint8Array[]): void {
+    const keyed = this.#latest.get(lane);
+    const key = item.frame?.key;
+    if (keyed?.get(key) === item) keyed.delete(key);
     const count = this.#superseded.get(lane);
     if (count === undefined) return;
     this.#superseded.delete(lane);

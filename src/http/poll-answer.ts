@@ -1,6 +1,6 @@
 import type { Opened, Recovered } from '../hub/recovery.ts';
-import { formatCursor, parseCursor } from '../protocol/cursor.ts';
-import { type Frame, isOneOf } from '../protocol/frame.ts';
+import { formatCursor, GOODBYE, parseCursor } from '../protocol/cursor.ts';
+import { type Frame, hasPosition, isOneOf } from '../protocol/frame.ts';
 import type { Whole } from '../protocol/rendering.ts';
 import type { CloseReason } from '../reasons.ts';
 import { type Given, type PollBodies, sizeOf } from './poll-bodies.ts';
@@ -19,6 +19,8 @@ export interface Farewell {
   readonly reason: CloseReason;
   /** When to come back, in milliseconds. */
   readonly retry: number;
+  /** Where the client is not to come back at all. */
+  readonly reconnect?: false;
 }
 
 /**
@@ -72,7 +74,8 @@ export class PollAnswer {
 
   /** The answer's body, JSON in UTF-8. `retryMs`: when to ask again where a request fails. */
   body(cursor: string, retryMs: number, farewell: Farewell | undefined): Whole {
-    const { cursor: next, events } = this.#cut(cursor);
+    const { cursor: reached, events } = this.#cut(cursor);
+    const next = farewell?.reconnect === false ? GOODBYE : reached;
     const said = JSON.stringify({ cursor: next, channels: this.#channels });
     const own = this.#asides.map((text) => Buffer.from(this.#bodies.line(text)).toString()).join();
     const comma = own !== '' && events.length > 0 ? ',' : '';
@@ -88,6 +91,10 @@ export class PollAnswer {
 
   #gather(frame: Frame, id: string | undefined): void {
     const { log, offset } = frame;
+    if (!hasPosition(frame)) {
+      this.#gatherNotice(frame);
+      return;
+    }
     const isPressing = offset <= (this.#lostThrough.get(log) ?? -1);
     if (isPressing ? !this.#leftAt.has(log.epoch) : this.#leftAt.size === 0) {
       const given = this.#bodies.given(frame, id);
@@ -99,6 +106,15 @@ export class PollAnswer {
       }
     }
     this.#leftAt.set(log.epoch, Math.min(this.#leftAt.get(log.epoch) ?? Infinity, offset));
+  }
+
+  /** What has no position cannot be had with the next answer: it goes with this one, or is let go of where that is full. */
+  #gatherNotice(frame: Frame): void {
+    const given = this.#bodies.given(frame, '');
+    const size = this.#bytes + sizeOf(given);
+    if (this.#gathered.length >= this.#bounds.limit || size > this.#bounds.maxBytes) return;
+    this.#gathered.push(given);
+    this.#bytes = size;
   }
 
   #hasRoomFor(frame: Frame, size: number, limit: number): boolean {

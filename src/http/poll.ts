@@ -58,6 +58,10 @@ const REWIND_MS = 5000;
  */
 export class Poll implements Subscriber, Debtor, Due {
   readonly id = randomUUID();
+  /** Its place among all streams, in the order in which they came; from 1. The `Streams`' to write. */
+  ordinal = 0;
+  /** Whole seconds since the Unix epoch: a larger number would be an object of its own. */
+  readonly openedSeconds: number;
   readonly client: Client;
   readonly channels: Channel[] = [];
   view: View | undefined;
@@ -87,6 +91,7 @@ export class Poll implements Subscriber, Debtor, Due {
     this.#options = options;
     this.#brought = cursor === undefined ? '' : formatCursor(cursor, ({ offset }) => offset);
     this.#answer = new PollAnswer({ brought: this.#brought, limit, maxBytes: limits.pendingBytes }, bodies);
+    this.openedSeconds = Math.trunc(clock.wall() / 1000);
     this.#overMs = clock.now() + waitMs;
     this.#expiresMs = clock.now() + (client.identity?.expiresAtMs ?? Infinity) - clock.wall();
   }
@@ -128,11 +133,19 @@ export class Poll implements Subscriber, Debtor, Due {
     this.#context.hub.enqueue(() => this.#takeTurn());
   }
 
-  /** Answers with what there is, and says why there is no more for now. `retryMs` as given, else jittered. */
-  close(reason: CloseReason, retryMs: number = this.#context.retry.next()): void {
+  /** Whether it has been answered, or is gone. */
+  get isEnding(): boolean {
+    return !this.#open || this.#reply !== undefined;
+  }
+
+  /**
+   * Answers with what there is, and says why there is no more for now. `retryMs` as given, else jittered. `isFinal`: the client is not to
+   * ask again, and would be told so.
+   */
+  close(reason: CloseReason, retryMs = this.#context.retry.next(), { isFinal = false } = {}): void {
     // Who has been answered may take the answer: it was theirs, and nothing follows.
     if (!this.#open || this.#reply !== undefined) return;
-    this.#farewell = { reason, retry: retryMs };
+    this.#farewell = { reason, retry: retryMs, ...(isFinal && { reconnect: false }) };
     this.#context.hub.catchUp(this);
     this.#end();
   }

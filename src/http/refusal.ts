@@ -24,12 +24,21 @@ const STATUS: Readonly<Record<RefusalCode, string>> = {
   CHANNEL_FORBIDDEN: '403 Forbidden',
   CHANNEL_MALFORMED: '400 Bad Request',
   CHANNEL_UNKNOWN: '404 Not Found',
+  CHANNEL_CLOSED: '204 No Content',
   CHANNELS_MISSING: '400 Bad Request',
   CHANNELS_TOO_MANY: '400 Bad Request',
   LOGS_TOO_MANY: '400 Bad Request',
   CURSOR_MALFORMED: '400 Bad Request',
+  // To a native EventSource the end of its reconnecting. WHATWG HTML 9.2.3.
+  STREAM_CLOSED: '204 No Content',
   WAIT_MALFORMED: '400 Bad Request',
   LIMIT_MALFORMED: '400 Bad Request',
+  REQUEST_RATE: '503 Service Unavailable',
+  REQUEST_LIMIT: '503 Service Unavailable',
+  REQUEST_FAILED: '500 Internal Server Error',
+  BODY_TOO_LARGE: '413 Content Too Large',
+  BODY_TYPE: '415 Unsupported Media Type',
+  BODY_MALFORMED: '400 Bad Request',
   NOT_ACCEPTABLE: '406 Not Acceptable',
   METHOD_NOT_ALLOWED: '405 Method Not Allowed',
   BODY_NOT_ALLOWED: '400 Bad Request',
@@ -53,13 +62,18 @@ export interface RefusalContext {
   readonly control: boolean;
   /** The channel or channels to blame, if any, and how many logs they are of; checked to be channel names. */
   readonly channel?: string;
+  /** The methods that there are, of METHOD_NOT_ALLOWED. Default: a stream's. */
+  readonly allow?: string;
 }
 
 /**
  * A refusal as the caller can understand it. What may be better later is, to a native EventSource, a stream that ends
  * at once and tells when to come back: any status but 200 would make it give up for good.
  */
-export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel }: RefusalContext): Answer {
+export function refusal(
+  code: RefusalCode,
+  { asStatus, retryMs, control, channel, allow = 'GET, OPTIONS' }: RefusalContext,
+): Answer {
   const status = STATUS[code];
   const passing = status.startsWith('503') || status.startsWith('429');
   const retryAfter: [string, string][] = passing ? [['Retry-After', String(Math.ceil(retryMs / 1000))]] : [];
@@ -74,6 +88,8 @@ export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel
       close: true,
     };
   }
+  if (status.startsWith('204'))
+    return { status, headers: [['Cache-Control', 'no-store']], body: '', close: false };
   const message = REFUSAL_CODES[code].replaceAll('`', '') + (channel === undefined ? '' : ` (${channel})`);
   const headers: [string, string][] = [
     ['Content-Type', 'application/json'],
@@ -83,7 +99,7 @@ export function refusal(code: RefusalCode, { asStatus, retryMs, control, channel
   // RFC 6750 3.1: no error code where no token was brought.
   if (code === 'TOKEN_MISSING') headers.push(['WWW-Authenticate', 'Bearer']);
   else if (status.startsWith('401')) headers.push(['WWW-Authenticate', 'Bearer error="invalid_token"']);
-  if (code === 'METHOD_NOT_ALLOWED') headers.push(['Allow', 'GET, OPTIONS']);
+  if (code === 'METHOD_NOT_ALLOWED') headers.push(['Allow', allow]);
   return { status, headers, body: JSON.stringify({ error: { code, message } }), close: passing };
 }
 

@@ -1,4 +1,4 @@
-import { MAX_CURSOR_LENGTH, type Position, parseCursor } from '../protocol/cursor.ts';
+import { GOODBYE, MAX_CURSOR_LENGTH, type Position, parseCursor } from '../protocol/cursor.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { isChannelName } from '../routing/template.ts';
 import { negotiate } from './accept.ts';
@@ -20,6 +20,9 @@ export interface Ask {
   readonly cookie: string;
   readonly userAgent: string;
   readonly hasBody: boolean;
+  /** As its head says it; of a POST, otherwise empty, as is `contentLength`. */
+  readonly contentType: string;
+  readonly contentLength: string;
   readonly forwarded: string;
 }
 
@@ -34,8 +37,10 @@ export interface Wanted {
 export function copyRequest(req: HttpRequest, wanted: Wanted): Ask {
   const length = req.getHeader('content-length');
   const accept = req.getHeader('accept');
+  const method = req.getMethod();
+  const isPost = method === 'post';
   return {
-    method: req.getMethod(),
+    method,
     path: req.getUrl(),
     query: req.getQuery() ?? '',
     origin: req.getHeader('origin'),
@@ -47,6 +52,8 @@ export function copyRequest(req: HttpRequest, wanted: Wanted): Ask {
     cookie: wanted.cookie ? req.getHeader('cookie') : '',
     userAgent: wanted.userAgent ? req.getHeader('user-agent') : '',
     hasBody: (length !== '' && length !== '0') || req.getHeader('transfer-encoding') !== '',
+    contentType: isPost ? req.getHeader('content-type') : '',
+    contentLength: isPost ? length : '',
     forwarded: wanted.forwardedHeader === undefined ? '' : allOf(req, wanted.forwardedHeader),
   };
 }
@@ -122,6 +129,7 @@ export function readStreamRequest(
   // DESIGN 2.2: the header wins. An empty one is what a client without a cursor may send.
   const given = ask.lastEventId !== '' ? ask.lastEventId : (query.get('lastEventId') ?? '');
   if (given === '') return { channels, cursor: undefined };
+  if (given === GOODBYE) return 'STREAM_CLOSED';
   if (given.length > MAX_CURSOR_LENGTH) return 'CURSOR_MALFORMED';
   const cursor = parseCursor(given);
   return cursor === undefined ? 'CURSOR_MALFORMED' : { channels, cursor };

@@ -4,13 +4,15 @@ import type { Config, HostPort } from '../config/schema.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../log.ts';
 import type { Ending, Metrics } from '../metrics.ts';
+import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
 import { negotiate, type Offer } from './accept.ts';
 import { ClientAddress, limitKey, peerAddress } from './address.ts';
 import { Admission } from './admission.ts';
+import { type ChannelState, closedMeanwhile } from './channel-state.ts';
 import { type Client, Connection, type ConnectionContext } from './connection.ts';
 import { Cors } from './cors.ts';
-import { streamsThatFit } from './descriptors.ts';
+import { seatsFor } from './descriptors.ts';
 import type { DrainChoices } from './drain.ts';
 import { Failures } from './failures.ts';
 import { type Listening, listen } from './listen.ts';
@@ -30,6 +32,8 @@ import {
   type Wanted,
   wantsStatus,
 } from './request.ts';
+import type { Resource } from './resource.ts';
+import { Resources } from './resources.ts';
 import { Retry } from './retry.ts';
 import { Streams } from './streams.ts';
 import { channelLimit, openStream, resolveChannels, type StreamOptions } from './subscribe.ts';
@@ -48,7 +52,12 @@ export interface ServerOptions {
   readonly uws: LoadedUws['uws'];
   /** Whether channels can be fed: false until NATS was reached for the first time. */
   natsReady(): boolean;
+  /** Whether a channel of the routes is there now: some are made at run time, and any may be closed. */
+  channelState(destination: Destination): ChannelState;
   readonly authenticator: Pick<Authenticator, 'permit' | 'hasAutomaticChannels' | 'checksTokens'>;
+  /** What there is beside the streams. */
+  readonly resources: readonly Resource[];
+  readonly joined?: NonNullable<ConnectionContext['joined']>;
   /** The other processes on the same port. Default: there are none, and there must not be. */
   readonly others?: Others;
 }
@@ -67,9 +76,9 @@ interface Arrival {
 
 /** The public port: takes requests, refuses or opens streams, and lets them go when the process drains. */
 export class Server {
+  readonly streams = new Streams();
   readonly #options: ServerOptions;
   readonly #app: TemplatedApp;
-  readonly #streams = new Streams();
   /** Of those that are counted by channel here; alone, the hub knows. */
   readonly #destinations = new Map<Client, readonly Destination[]>();
   readonly #admission: Admission;
@@ -79,6 +88,7 @@ export class Server {
   readonly #retry: Retry;
   readonly #context: ConnectionContext & PollContext;
   readonly #failures: Failures;
+  readonly #resources: Resources;
   readonly #wanted: Wanted;
   readonly #renderings: Renderings;
   readonly #needsAddresses: boolean;
@@ -86,66 +96,53 @@ export class Server {
   #draining = false;
 
   constructor(options: ServerOptions) {
-    const { config, clock, wheel, metrics, hub, uws } = options;
+    const { config, clock, metrics, uws } = options;
     this.#options = options;
     this.#others = options.others ?? ALONE;
-    this.#admission = new Admission(clock, config.limits, { seats: this.#seats(), others: this.#others });
+    this.#admission = new Admission(clock, config.limits, {
+      seats: seatsFor(config, { isAlone: this.#others === ALONE, log: options.log }),
+      others: this.#others,
+    });
     this.#cors = new Cors(config.http.cors);
     this.#addresses = new ClientAddress(config.http);
     this.#retry = new Retry({
       clock,
       retryMs: config.sse.retryMs,
       reconnectRatePerSecond: config.drain.reconnectRatePerSecond,
-      connections: () => this.#streams.size,
+      connections: () => this.streams.size,
     });
     const { sse, limits } = config;
     this.#renderings = new Renderings(sse);
     this.#context = {
-      clock,
-      wheel,
-      hub,
-      metrics,
+      ...options,
       sse,
       limits,
       retry: this.#retry,
       waiting: new Waiting(limits.pendingTotalBytes, metrics),
       bodies: new PollBodies(this.#renderings.lines),
-      log: options.log,
       ended: (...end: [Connection | Poll, Ending]) => this.#ended(...end),
     };
     this.#failures = new Failures(clock, config.auth.failureRatePerSecond, this.#others);
     const { checksTokens } = options.authenticator;
-    this.#needsAddresses = checksTokens || this.#admission.countsAddresses;
+    // The control plane tells them.
+    const isSeen = config.control.api || config.ops.token !== undefined;
+    this.#needsAddresses = isSeen || checksTokens || this.#admission.countsAddresses;
     this.#wanted = {
       encoding: this.#renderings.readsEncoding,
       forwardedHeader: this.#addresses.behindProxies ? this.#addresses.header : undefined,
       cookie: config.auth.token.some((place) => place.in === 'cookie'),
       userAgent: checksTokens,
     };
+    this.#resources = new Resources({
+      ...options,
+      cors: this.#cors,
+      retry: this.#retry,
+      failures: this.#failures,
+      address: (res, ask) => this.#addresses.of(peerAddress(res.getRemoteAddress()), ask.forwarded),
+      unready: () => this.#unready(),
+    });
     this.#app = createApp(uws, config.http.tls);
     this.#app.any('/*', (res, req) => this.#handle(res, req));
-  }
-
-  #seats(): number {
-    const { limits, workers } = this.#options.config;
-    const { connections } = limits;
-    const fitting = streamsThatFit() ?? connections;
-    const processes = this.#others === ALONE || workers === 'auto' ? 1 : workers;
-    if (fitting * processes < connections) {
-      this.#options.log.warn(
-        { limit: connections, fitting },
-        'limits.connections is above what the limit on open files allows; streams beyond that are refused (raise it: ulimit -n, LimitNOFILE)',
-      );
-    }
-    return fitting;
-  }
-
-  get #hasAutomaticChannels(): boolean {
-    return this.#options.authenticator.hasAutomaticChannels;
-  }
-
-  get connections(): ReadonlySet<Connection> {
-    return this.#streams.connections;
   }
 
   /**
@@ -166,17 +163,17 @@ export class Server {
     metrics.draining = true;
     if (closesPort) this.#listening?.close();
     const { retryMs } = config.sse;
-    await this.#streams.drain({ clock, retryMs, ...config.drain, ...rate });
+    await this.streams.drain({ clock, retryMs, ...config.drain, ...rate });
   }
 
   /** Ends the streams that match, telling the reason; says how many. */
   end(...picked: Parameters<Streams['end']>): number {
-    return this.#streams.end(...picked);
+    return this.streams.end(...picked);
   }
 
   /** Closes the port and cuts off what is still open. */
   stop(): void {
-    this.#streams.abort();
+    this.streams.abort();
     this.#app.close();
   }
 
@@ -192,7 +189,11 @@ export class Server {
 
   #answer(res: HttpResponse, ask: Ask): void {
     const { path } = this.#options.config.http;
-    if (ask.method === 'options' && isStreamPath(ask.path, path)) {
+    if (!isStreamPath(ask.path, path)) {
+      if (!this.#resources.take(res, ask)) this.#refuse(res, ask, { refused: 'NOT_FOUND' });
+      return;
+    }
+    if (ask.method === 'options') {
       const headers = this.#cors.preflight(ask.origin);
       writeAnswer(res, ask, { status: '204 No Content', headers, body: '', close: false });
       return;
@@ -209,8 +210,7 @@ export class Server {
 
   /** Everything that may speak against a stream before anybody asks who it is for, cheapest first. */
   #arrive(res: HttpResponse, ask: Ask): Objection | Arrival {
-    const { config, router, natsReady } = this.#options;
-    if (!isStreamPath(ask.path, config.http.path)) return { refused: 'NOT_FOUND' };
+    const { config, router, channelState, authenticator } = this.#options;
     if (ask.method !== 'get') return { refused: 'METHOD_NOT_ALLOWED' };
     if (ask.hasBody) return { refused: 'BODY_NOT_ALLOWED' };
     const offer = negotiate(ask.accept);
@@ -219,15 +219,21 @@ export class Server {
     if (typeof request === 'string') return { refused: request };
     const poll = offer.transport === 'poll' ? readPollRequest(ask, config.limits.replay) : undefined;
     if (typeof poll === 'string') return { refused: poll };
-    if (request.channels.length === 0 && !this.#hasAutomaticChannels) return { refused: 'CHANNELS_MISSING' };
-    if (this.#draining) return { refused: 'DRAINING' };
-    if (!natsReady()) return { refused: 'NATS_NOT_READY' };
-    const resolution = resolveChannels(request.channels, router);
+    if (request.channels.length === 0 && !authenticator.hasAutomaticChannels)
+      return { refused: 'CHANNELS_MISSING' };
+    const unready = this.#unready();
+    if (unready !== undefined) return { refused: unready };
+    const resolution = resolveChannels(request.channels, router, channelState);
     if ('refused' in resolution) return resolution;
     const address = this.#address(res, ask);
     const limit = this.#admission.admit(address);
     if (limit !== undefined) return { refused: limit };
     return { request, offer, poll, destinations: resolution.found, address };
+  }
+
+  #unready(): RefusalCode | undefined {
+    if (this.#draining) return 'DRAINING';
+    return this.#options.natsReady() ? undefined : 'NATS_NOT_READY';
   }
 
   #permit(ask: Ask, arrival: Arrival): Outcome | Promise<Outcome> {
@@ -286,7 +292,7 @@ export class Server {
 
   /** What speaks against a stream now that it is known who it is for. */
   #objection({ identity, destinations }: Permit, { destinations: asked }: Arrival): Objection | undefined {
-    const { hub, config, clock } = this.#options;
+    const { hub, config, clock, channelState } = this.#options;
     // Its stream would end at once: a token that only the clock tolerance still lets pass would be opened, ended and
     // brought back until that too is over.
     if ((identity?.expiresAtMs ?? Infinity) <= clock.wall()) return { refused: 'TOKEN_EXPIRED' };
@@ -294,7 +300,8 @@ export class Server {
     if (destinations.length === 0) {
       return { refused: identity === undefined ? 'TOKEN_MISSING' : 'CHANNELS_MISSING' };
     }
-    const limit = channelLimit(asked, destinations, hub, config.limits);
+    const limit =
+      closedMeanwhile(asked, channelState) ?? channelLimit(asked, destinations, hub, config.limits);
     if (limit !== undefined) return limit;
     const full = this.#admission.fullChannel(asked);
     if (full !== undefined) return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
@@ -316,8 +323,7 @@ export class Server {
       offer.transport === 'ndjson' ? 'ndjson' : 'sse',
       ask.acceptEncoding,
     );
-    metrics.connections += 1;
-    metrics.connectionsOpened += 1;
+    metrics.opened(this.#options.clock.wall());
     const id =
       poll === undefined
         ? this.#stream(res, client, { destinations, cursor, headers, chosen, mediaType: offer.mediaType })
@@ -329,16 +335,27 @@ export class Server {
 
   #stream(res: HttpResponse, client: Client, options: StreamOptions): string {
     const connection = new Connection(res, client, this.#context, options.chosen?.rendering);
-    this.#streams.add(connection);
+    this.streams.add(connection);
     openStream(connection, res, this.#context, options);
     return connection.id;
   }
 
   #poll(res: HttpResponse, client: Client, options: PollOptions): string {
     const poll = new Poll(res, client, this.#context, options);
-    this.#streams.add(poll);
+    this.streams.add(poll);
     poll.start();
     return poll.id;
+  }
+
+  /** Whether there is room for one more on a channel, as far as that is not the hub's to know. */
+  hasSeat(destination: Destination): boolean {
+    return this.#admission.fullChannel([destination]) === undefined;
+  }
+
+  /** Counts an open stream towards other channels than before. */
+  recount(client: Client, destinations: readonly Destination[]): void {
+    this.#admission.releaseChannels(this.#destinations.get(client) ?? []);
+    this.#countChannels(client, destinations);
   }
 
   #countChannels(client: Client, destinations: readonly Destination[]): void {
@@ -369,7 +386,7 @@ export class Server {
 
   #ended(connection: Connection | Poll, ending: Ending): void {
     const { metrics, log } = this.#options;
-    this.#streams.delete(connection);
+    this.streams.delete(connection);
     this.#admission.releaseChannels(this.#destinations.get(connection.client) ?? []);
     this.#destinations.delete(connection.client);
     this.#admission.release(connection.client.address);

@@ -14,6 +14,8 @@ export interface PickedStream {
 export class Streams {
   readonly #connections = new Set<Connection>();
   readonly #polls = new Set<Poll>();
+  #lastOrdinal = 0;
+  #ndjsonCount = 0;
 
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
@@ -23,18 +25,34 @@ export class Streams {
     return this.#polls;
   }
 
+  /** How many connections are in NDJSON. */
+  get ndjsonCount(): number {
+    return this.#ndjsonCount;
+  }
+
+  /** Of the one that came last. */
+  get lastOrdinal(): number {
+    return this.#lastOrdinal;
+  }
+
   get size(): number {
     return this.#connections.size + this.#polls.size;
   }
 
   add(stream: Connection | Poll): void {
+    this.#lastOrdinal += 1;
+    stream.ordinal = this.#lastOrdinal;
     if (stream instanceof Poll) this.#polls.add(stream);
-    else this.#connections.add(stream);
+    else {
+      this.#connections.add(stream);
+      if (stream.rendering?.format === 'ndjson') this.#ndjsonCount += 1;
+    }
   }
 
   delete(stream: Connection | Poll): void {
     if (stream instanceof Poll) this.#polls.delete(stream);
-    else this.#connections.delete(stream);
+    else if (this.#connections.delete(stream) && stream.rendering?.format === 'ndjson')
+      this.#ndjsonCount -= 1;
   }
 
   /** Ends those that match, telling the reason; says how many. */

@@ -7,6 +7,7 @@ import { MAX_LOGS, type Position } from '../protocol/cursor.ts';
 import { encodeControl, retryLine } from '../protocol/sse.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
+import { type ChannelState, REFUSED_STATES } from './channel-state.ts';
 import type { Connection } from './connection.ts';
 import { STREAM_HEADERS } from './refusal.ts';
 import type { Chosen } from './renderings.ts';
@@ -17,15 +18,25 @@ type Resolution =
   | { readonly found: readonly Destination[] }
   | { readonly refused: RefusalCode; readonly channel: string };
 
-/** Finds the route of every channel asked for; one that nobody serves refuses the request and is named. */
-export function resolveChannels(names: readonly string[], router: Router): Resolution {
+/**
+ * Finds the route of every channel asked for; one that nobody serves refuses the request and is named. Closed ones are left out, unless
+ * there are no others: who reads several goes on with the rest.
+ */
+export function resolveChannels(
+  names: readonly string[],
+  router: Router,
+  stateOf: (destination: Destination) => ChannelState,
+): Resolution {
   const found: Destination[] = [];
   for (const channel of names) {
     const destination = router.resolve(channel);
     if (destination === undefined) return { refused: 'CHANNEL_UNKNOWN', channel };
-    found.push(destination);
+    const state = stateOf(destination);
+    if (state === 'open') found.push(destination);
+    else if (state !== 'closed') return { refused: REFUSED_STATES[state], channel };
   }
-  return { found };
+  const [channel] = names;
+  return channel === undefined || found.length > 0 ? { found } : { refused: REFUSED_STATES.closed, channel };
 }
 
 /** Which limit on channels a stream would break, if any. One that is on a channel without asking does not count as a seat there. */

@@ -112,6 +112,18 @@ export class Wire {
     this.#options.waiting.relieve();
   }
 
+  /** As {@link writeOwn}, but behind whatever waits, and before whatever comes. */
+  writeInOrder(parts: readonly Uint8Array[]): void {
+    if (this.#outbox === undefined) this.#write({ frames: NO_FRAMES, parts, ends: [] });
+    else if (this.#farewell === undefined) {
+      const beforeBytes = this.waitingBytes;
+      this.#outbox.pushInOrder(parts);
+      this.#count();
+      this.#excusedBytes += this.waitingBytes - beforeBytes;
+    }
+    this.#options.waiting.relieve();
+  }
+
   /** Writes a batch, or keeps it; the owner may be aborted over it. */
   deliver(batch: Batch): void {
     if (this.#outbox === undefined) this.#write(batch);

@@ -20,6 +20,8 @@ export interface Subscriber {
   turn: number;
   /** Set where a frame's own `id:` is not the connection's cursor, or not every frame is for it. The hub's to write. */
   view: View | undefined;
+  /** Set where it only holds a channel open for somebody else: it does not attend it. */
+  readonly isProxy?: true;
   /** Takes the bytes of some turns, in order; writes them or queues references to them. Never throws. */
   deliver(batch: Batch): void;
 }
@@ -76,6 +78,8 @@ export class Channel implements Sink {
   #waiting: (() => void)[] = [];
   /** Set while the source has said `unavailable` and not yet that it is available again. */
   unavailable = false;
+  /** In milliseconds since the Unix epoch; 0 where a test has no use for it. */
+  readonly openedMs: number;
   readonly #owner: ChannelOwner;
   readonly #linger: Timer;
   readonly #shaper: Shaper | undefined;
@@ -89,6 +93,7 @@ export class Channel implements Sink {
     this.#missed = missed;
     this.#joining = joining;
     this.lane = laneOf(destination, metrics);
+    this.openedMs = timing?.clock.wall() ?? 0;
     this.#linger = new Timer({ onDue: () => this.#owner.vacated(this) });
     if (timing === undefined || !isShaped(destination.route.config)) return;
     const { clock, wheel } = timing;

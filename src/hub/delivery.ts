@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Batch, makeBatch, mergeBatches, withoutIds } from '../protocol/batch.ts';
 import type { LogName } from '../protocol/cursor.ts';
-import { type Frame, isOneOf } from '../protocol/frame.ts';
+import { type Frame, hasPosition, isOneOf } from '../protocol/frame.ts';
 import type { Channel, Subscriber } from './channel.ts';
 import type { Log } from './log.ts';
 import type { Positions, Sealed } from './sealed.ts';
@@ -354,6 +354,7 @@ function hasLate({ frames }: Batch, before: Positions | undefined): boolean {
   let previous: Frame | undefined;
   let isCovered = false;
   for (const frame of frames) {
+    if (!hasPosition(frame)) continue;
     const { log, offset, isNotice } = frame;
     const at = reached.get(log) ?? before?.(log as Log) ?? -1;
     // Frames of one message, side by side, are no matter among themselves: only the last of them has the cursor.

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import { formatPosition } from '../protocol/cursor.ts';
-import type { Frame, Lane } from '../protocol/frame.ts';
+import { formatPosition, type LogName } from '../protocol/cursor.ts';
+import type { Frame, Lane, Priority } from '../protocol/frame.ts';
 import { encodeControl, encodeEvent } from '../protocol/sse.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Entry } from './history.ts';
@@ -9,6 +9,21 @@ import type { Publication } from './source.ts';
 
 /** `id: ` and the line break. */
 const ID_LINE_OVERHEAD = 5;
+/** The position of what has none: before every position there is, so that no cursor passes it and no view moves on. */
+const NOWHERE = -1;
+
+/** Of events that are of no log. */
+const NO_LOG: LogName = { epoch: undefined };
+
+/** An event that is sent to streams rather than published on a channel. */
+export interface Aside {
+  /** Free of CR, LF and NUL; absent means `message`. */
+  readonly event?: string | undefined;
+  /** Anything, in any number of lines. */
+  readonly data: Uint8Array | string;
+  /** What goes first to a reader that is behind. Default: 0, normal. */
+  readonly priority?: Priority | undefined;
+}
 
 /** Makes frames of what comes for the channels: each once, for all. */
 export class Encoder {
@@ -60,6 +75,31 @@ export class Encoder {
       offset,
       isNotice: true,
       priority: 0,
+      lane: undefined,
+      key: undefined,
+    };
+  }
+
+  /** An event about a channel, without an `id:` and of no position. `data` goes out as one line of JSON. */
+  notice(log: Log, event: string, data: unknown): Frame {
+    return this.#nowhere(log, Buffer.from(encodeControl(event, data)), 0);
+  }
+
+  /** An event that is of no channel. Copies its data. */
+  aside({ event, data, priority = 0 }: Aside): Frame {
+    return this.#nowhere(NO_LOG, encodeEvent(event === undefined ? { data } : { event, data }), priority);
+  }
+
+  #nowhere(log: LogName, bytes: Uint8Array, priority: Priority): Frame {
+    this.#sequence += 1;
+    return {
+      sequence: this.#sequence,
+      bytes,
+      idLength: 0,
+      log,
+      offset: NOWHERE,
+      isNotice: true,
+      priority,
       lane: undefined,
       key: undefined,
     };

@@ -1,8 +1,8 @@
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Metrics } from '../metrics.ts';
-import { recastParts } from '../protocol/batch.ts';
+import { type Batch, makeBatch, recastParts } from '../protocol/batch.ts';
 import type { Position } from '../protocol/cursor.ts';
-import { isOneOf, withoutId } from '../protocol/frame.ts';
+import { hasPosition, isOneOf, withoutId } from '../protocol/frame.ts';
 import { encodeControl } from '../protocol/sse.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination, Route } from '../routing/router.ts';
@@ -10,7 +10,7 @@ import { Backlog } from './backlog.ts';
 import type { Subscriber } from './channel.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
 import { Delivery } from './delivery.ts';
-import { Encoder } from './encoder.ts';
+import { type Aside, Encoder } from './encoder.ts';
 import { History, type Shelf } from './history.ts';
 import { Line } from './line.ts';
 import { type Log, LogSet, viewCursor } from './log.ts';
@@ -19,7 +19,7 @@ import { Recovery, type Replay } from './recovery.ts';
 import { Replays } from './replays.ts';
 import { Retention } from './retention.ts';
 import type { Intake, Publication, Source } from './source.ts';
-import { lastBeforeHeld, withoutAhead } from './view.ts';
+import { lastBeforeHeld, viewOver, withoutAhead } from './view.ts';
 
 /** Combinations of logs that are remembered. */
 const MAX_LOG_SETS = 1000;
@@ -44,6 +44,11 @@ export interface HubOptions {
   readonly maxReplay: number;
   /** Memory for all channels' history together. */
   readonly historyBytes: number;
+  /** Told of each subscription that begins or ends. Must not throw. */
+  readonly attendance?: {
+    joined(subscriber: Subscriber, channel: Channel): void;
+    left(subscriber: Subscriber, channel: Channel): void;
+  };
   /** Whether `sidestream.*` events are sent. */
   readonly control: boolean;
 }
@@ -96,6 +101,11 @@ export class Hub implements ChannelOwner, Intake {
     return { all: this.#reader.reads, failed: this.#reader.failures };
   }
 
+  /** Every channel that is held, lingering ones included, in the order in which they were opened. */
+  get channels(): ReadonlyMap<string, Channel> {
+    return this.#channels;
+  }
+
   subscriberCount(channel: string): number {
     return this.#channels.get(channel)?.subscribers.size ?? 0;
   }
@@ -130,8 +140,10 @@ export class Hub implements ChannelOwner, Intake {
     }
     // What still waits was published before this subscriber came.
     this.#delivery.catchUp(subscriber);
-    if (!channel.subscribers.has(subscriber)) subscriber.channels.push(channel);
+    if (channel.subscribers.has(subscriber)) return channel;
+    subscriber.channels.push(channel);
     channel.subscribers.add(subscriber);
+    if (subscriber.isProxy !== true) this.#options.attendance?.joined(subscriber, channel);
     return channel;
   }
 
@@ -139,9 +151,19 @@ export class Hub implements ChannelOwner, Intake {
     if (!channel.subscribers.delete(subscriber)) return;
     const { channels } = subscriber;
     channels.splice(channels.indexOf(channel), 1);
+    if (subscriber.isProxy !== true) this.#options.attendance?.left(subscriber, channel);
     if (channel.subscribers.size > 0) return;
     this.#lingering.add(channel);
     channel.linger(this.#options.wheel);
+  }
+
+  /**
+   * To be called where a live subscriber, having caught up, was given channels or taken off some: from here on its cursors are over
+   * the logs of those that it is on.
+   */
+  rebase(subscriber: Subscriber): void {
+    const logs = this.logsOf(subscriber.channels.map(({ destination }) => destination));
+    subscriber.view = viewOver(logs, subscriber.view?.ahead);
   }
 
   /** Calls `go` in a turn to come, so many a turn as leave time for what is live. It must not throw. */
@@ -197,6 +219,7 @@ export class Hub implements ChannelOwner, Intake {
     const offset = at ?? log.offset;
     channel.metrics.publications += 1;
     const entry = this.#encoder.entry(log, publication, offset, channel.lane);
+    channel.metrics.publishedBytes += entry.bytes.length;
     history.append(entry);
     if (subscribers.size > 0) this.#delivery.append(channel, entry);
   }
@@ -219,9 +242,25 @@ export class Hub implements ChannelOwner, Intake {
     if (!this.#options.control || channel.subscribers.size === 0) return;
     const frame = this.#encoder.gap(log, channel.name, reason);
     // Who had the position already would not be told when it comes back.
-    const latest = channel.frames?.at(-1);
-    if (latest !== undefined && isOneOf(latest, frame)) channel.frames?.splice(-1, 1, withoutId(latest));
+    const at = channel.frames?.findLastIndex(hasPosition) ?? -1;
+    const latest = channel.frames?.[at];
+    if (latest !== undefined && isOneOf(latest, frame)) channel.frames?.splice(at, 1, withoutId(latest));
     this.#delivery.append(channel, frame);
+  }
+
+  /**
+   * Tells everybody who is on a channel here, in order with its publications; it passes no cursor and nobody is told again. `data` as JSON.
+   * Nothing where control events are off.
+   */
+  notice(name: string, event: string, data: unknown): void {
+    const channel = this.#channels.get(name);
+    if (!this.#options.control || channel === undefined || channel.subscribers.size === 0) return;
+    this.#delivery.append(channel, this.#encoder.notice(channel.source.log, event, data));
+  }
+
+  /** An event of no channel and no position, encoded once for all who will be given it; nobody is given it again. */
+  aside(event: Aside): Batch {
+    return makeBatch([this.#encoder.aside(event)]);
   }
 
   /** `sidestream.gap` for one connection, without an `id:`. */

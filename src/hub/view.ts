@@ -1,6 +1,6 @@
 import { type Batch, makeBatch } from '../protocol/batch.ts';
 import { formatCursor } from '../protocol/cursor.ts';
-import { type Frame, isOneOf, withOtherId } from '../protocol/frame.ts';
+import { type Frame, hasPosition, isOneOf, withOtherId } from '../protocol/frame.ts';
 import type { Channel, Subscriber } from './channel.ts';
 import type { Log, LogSet, View } from './log.ts';
 import type { Positions } from './sealed.ts';
@@ -12,7 +12,7 @@ import type { Positions } from './sealed.ts';
 export function cursorsOf(frames: readonly Frame[], { logs }: LogSet, before: Positions): string[] {
   const at = logs.map(before);
   return frames.map((frame, i) => {
-    if (isOneOf(frame, frames[i + 1])) return '';
+    if (!hasPosition(frame) || isOneOf(frame, frames[i + 1])) return '';
     const index = logs.indexOf(frame.log as Log);
     at[index] = Math.max(at[index] ?? 0, frame.offset);
     return formatCursor(logs, (log) => at[logs.indexOf(log)] ?? 0);
@@ -28,9 +28,14 @@ export function recast(frames: readonly Frame[], logs: LogSet, before: Positions
 /** A view in which the client is no further in `log` than this process. */
 export function withoutAhead(view: View | undefined, log: Log): View | undefined {
   if (!view?.ahead?.has(log)) return view;
-  const { logs } = view;
   const ahead = new Map(view.ahead);
   ahead.delete(log);
+  return viewOver(view.logs, ahead);
+}
+
+/** How logs are seen by a client that is so far ahead in some of them; what it brought of others is forgotten. */
+export function viewOver(logs: LogSet, brought: View['ahead']): View | undefined {
+  const ahead = new Map([...(brought ?? [])].filter(([log]) => logs.logs.includes(log)));
   if (ahead.size > 0) return { logs, ahead };
   return logs.isSingle ? undefined : { logs, ahead: undefined };
 }

@@ -17,6 +17,8 @@ export interface Position {
 
 /** Longest cursor we send or read: Chromium treats a longer Last-Event-ID as CORS-unsafe. FACTS, EventSource. */
 export const MAX_CURSOR_LENGTH = 128;
+/** In the place of a cursor, the last `id:` of a stream that is to stay away. No cursor is like it: it has no position. */
+export const GOODBYE = 'closed';
 /** Length of the epochs that we make. */
 export const EPOCH_LENGTH = 6;
 /** Logs on one connection: so many positions always fit, of {@link EPOCH_LENGTH}, a dot, 16 digits and a `_` each. */

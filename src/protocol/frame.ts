@@ -20,6 +20,7 @@ export interface Frame {
   /** How long that line is, its line break included. */
   readonly idLength: number;
   readonly log: LogName;
+  /** -1: of no position. Such a frame has no `id:` of its own and none is made for it. */
   readonly offset: number;
   /** Whether it tells of its channel rather than being one of its publications: then it is for all, whatever they have. */
   readonly isNotice: boolean;
@@ -30,9 +31,14 @@ export interface Frame {
   readonly key: string | undefined;
 }
 
+/** Whether a cursor may say that its owner has the frame. */
+export function hasPosition({ offset }: Frame): boolean {
+  return offset >= 0;
+}
+
 /** Whether two frames are of one position: one message that two channels of a connection have. */
 export function isOneOf(frame: Frame, next: Frame | undefined): boolean {
-  return next !== undefined && next.offset === frame.offset && next.log === frame.log;
+  return next !== undefined && next.offset === frame.offset && next.log === frame.log && hasPosition(frame);
 }
 
 /** Frames in order, with the `id:` of a position only on the last of it: who has less must come back for the rest. */

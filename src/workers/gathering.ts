@@ -1,4 +1,4 @@
-import { exposeProcess, familiesOf } from '../exposition/exposition.ts';
+import { exposePrimary, familiesOf } from '../exposition/exposition.ts';
 import type { Family } from '../metrics.ts';
 import { MergedMetrics, TEXT_TYPE, toText } from './merge.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -17,13 +17,14 @@ export type Asked = Pick<WorkerProcess, 'number' | 'state' | 'families' | 'ask'>
 export class Gathering {
   readonly #workers: ReadonlySet<Asked>;
   readonly #merged = new MergedMetrics();
-  readonly #own = exposeProcess();
+  readonly #own: ReturnType<typeof exposePrimary>;
   #deaths = 0;
   #unanswered = 0;
 
-  /** `workers` are all that live. */
-  constructor(workers: ReadonlySet<Asked>) {
+  /** `workers` are all that live; `apiRefusals` what the primary process refused itself, by code. */
+  constructor(workers: ReadonlySet<Asked>, apiRefusals: () => Iterable<[string, number]> = () => []) {
     this.#workers = workers;
+    this.#own = exposePrimary({ apiRefusals });
   }
 
   /** A worker is gone: what it counted stays. */

@@ -9,11 +9,14 @@ export interface Part {
 }
 
 /** Each worker has its own: a sum says nothing. */
-const BY_WORKER = /^sidestream_((process|nodejs)_.*|nats_connected|stream_followed|stream_offset)$/;
+const BY_WORKER =
+  /^sidestream_((process|nodejs)_.*|connections_peak|nats_connected|stream_followed|stream_offset)$/;
 /** All hold or hear the same: a sum would count one thing several times. */
 const GREATEST = new Set([
   'sidestream_revocations',
+  'sidestream_cluster_instances',
   'sidestream_control_commands_total',
+  'sidestream_control_channels',
   'sidestream_build_info',
 ]);
 /** 1 only where it is so of all. */
@@ -21,6 +24,7 @@ const LEAST = new Set([
   'sidestream_draining',
   'sidestream_revocations_persistent',
   'sidestream_tickets_shared',
+  'sidestream_control_channels_persistent',
 ]);
 
 /** By sample, what each place has: those in one place are added up, and then what all places have is combined. */

@@ -1,5 +1,8 @@
 import type { Claim } from '../auth/used-tickets.ts';
 import type { Config, HostPort } from '../config/schema.ts';
+import type { Caller } from '../control/operation.ts';
+import type { Outcome } from '../control/outcome.ts';
+import type { CallPayload } from '../control/plane.ts';
 import type { DrainChoices } from '../http/drain.ts';
 import type { Family } from '../metrics.ts';
 
@@ -31,8 +34,16 @@ export type ToWorker =
   | { readonly kind: 'count' }
   | ({ readonly kind: 'word' } & Word)
   | { readonly kind: 'ask'; readonly id: number; readonly about: Question }
+  | ({ readonly kind: 'call'; readonly id: number } & Call)
   | { readonly kind: 'claimed'; readonly id: number; readonly claim: Claim }
   | { readonly kind: 'drain'; readonly choices: DrainChoices };
+
+/** A call of the control plane that came to the ops port. */
+export interface Call {
+  readonly operation: string;
+  readonly payload: CallPayload;
+  readonly caller: Caller;
+}
 
 export type Question = 'metrics' | 'readiness';
 
@@ -51,6 +62,7 @@ export type FromWorker =
   | { readonly kind: 'changed' }
   | { readonly kind: 'counts'; readonly counts: readonly Entry[]; readonly failures: readonly Entry[] }
   | ({ readonly kind: 'answer'; readonly id: number } & Answer)
+  | { readonly kind: 'outcome'; readonly id: number; readonly outcome: Outcome }
   | { readonly kind: 'claim'; readonly id: number; readonly key: string }
   /** The last one: it has drained, and these are its last metrics. */
   | { readonly kind: 'drained'; readonly families: readonly Family[] }

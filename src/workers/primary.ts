@@ -3,9 +3,12 @@ import { ticketMemoryMs } from '../auth/ticket.ts';
 import { UsedTickets } from '../auth/used-tickets.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Config, HostPort } from '../config/schema.ts';
+import { CONTROL_HTTP } from '../control/http.ts';
 import { messageOf } from '../errors.ts';
+import { Api } from '../http/api.ts';
 import { OpsServer } from '../http/ops.ts';
 import type { Logger } from '../log.ts';
+import { Forwarding } from './forwarding.ts';
 import { Gathering } from './gathering.ts';
 import type { FromWorker } from './messages.ts';
 import { type HeldPort, holdPort } from './port.ts';
@@ -35,6 +38,8 @@ export interface PrimaryOptions {
 const HUNG_MS = 30_000;
 const START_MS = 30_000;
 const NATS_PATIENCE_MS = 5_000;
+/** After the time that instances are waited for, in milliseconds: what JetStream may take besides. */
+const CALL_GRACE_MS = 10_000;
 
 /**
  * Runs several workers on one port and keeps them running. It has no stream and no connection to NATS itself: what it does
@@ -84,12 +89,14 @@ export class Primary {
     };
     this.#slots = Array.from({ length: count }, (_, index) => new Slot({ ...slot, number: index + 1 }));
     this.#rounds = new Rounds(() => this.#admitting('starting', 'listening'));
-    this.#gathering = new Gathering(this.#workers);
+    const api = this.#createApi();
+    this.#gathering = new Gathering(this.#workers, () => api.refused);
     this.#tickets = new UsedTickets({ clock, log, claim: async () => 'alone' });
     this.#ops = new OpsServer({
       listen: config.ops.listen,
       metrics: () => this.#gathering.metrics(),
       unready: async () => (this.#phase === 'running' ? this.#gathering.unready() : this.#phase),
+      api,
     });
   }
 
@@ -140,6 +147,23 @@ export class Primary {
     } finally {
       this.#isRolling = false;
     }
+  }
+
+  #createApi(): Api {
+    const { config, log } = this.#options;
+    const { operations } = CONTROL_HTTP;
+    const forwarding = new Forwarding({
+      workers: this.#workers,
+      timeoutMs: config.control.deadlineMs + CALL_GRACE_MS,
+      isRead: (name) => operations.some((operation) => operation.name === name && operation.kind === 'read'),
+    });
+    return new Api({
+      ...CONTROL_HTTP,
+      token: config.ops.token,
+      log,
+      clock: this.#clock,
+      call: (operation, payload, caller) => forwarding.call({ operation, payload, caller }),
+    });
   }
 
   #notRestarted(error: unknown, restarted: number): void {

@@ -9,9 +9,12 @@ const LEAST = { channels: 1, historyBytes: 1 << 20 } as const;
  */
 export function shareOf(config: Config, number: number, count: number): Config {
   const { limits, drain, nats } = config;
+  // The ops port is the primary process's.
+  const { token: _, ...ops } = config.ops;
   return {
     ...config,
     workers: count,
+    ops,
     nats: { ...nats, name: `${nats.name}-${number}` },
     limits: {
       ...limits,

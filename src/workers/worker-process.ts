@@ -1,9 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Config, HostPort } from '../config/schema.ts';
+import type { Outcome } from '../control/outcome.ts';
 import { ERROR_CODES, type ErrorCode, messageOf, SidestreamError } from '../errors.ts';
 import type { DrainChoices } from '../http/drain.ts';
 import type { Family } from '../metrics.ts';
-import type { Answer, FromWorker, Question, ToWorker } from './messages.ts';
+import { AnswersTo } from './answers.ts';
+import type { Answer, Call, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** How a start went: it listens, it says why it cannot, or it ended without a word. */
 export type Start =
@@ -46,9 +48,9 @@ export class WorkerProcess {
   families: readonly Family[] = [];
   readonly #options: WorkerOptions;
   readonly #child: ChildProcess;
-  readonly #questions = new Map<number, (answer: Answer | undefined) => void>();
+  readonly #questions = new AnswersTo<Answer>();
+  readonly #calls = new AnswersTo<Outcome>();
   #state: 'starting' | 'listening' | 'draining' | 'gone' = 'starting';
-  #lastQuestion = 0;
   #hasListened = false;
   /** Why it was killed, where a signal does not say it. */
   #killedFor: string | undefined;
@@ -93,18 +95,12 @@ export class WorkerProcess {
 
   /** Asks it; `undefined` where it does not answer in time. */
   ask(about: Question, timeoutMs: number): Promise<Answer | undefined> {
-    this.#lastQuestion += 1;
-    const id = this.#lastQuestion;
-    return new Promise((resolve) => {
-      const settle = (answer: Answer | undefined) => {
-        clearTimeout(timer);
-        this.#questions.delete(id);
-        resolve(answer);
-      };
-      const timer = setTimeout(settle, timeoutMs, undefined);
-      this.#questions.set(id, settle);
-      this.send({ kind: 'ask', id, about });
-    });
+    return this.#questions.ask((id) => this.send({ kind: 'ask', id, about }), timeoutMs);
+  }
+
+  /** Hands it a call of the control plane; `undefined` where it does not answer in time, or ends before. */
+  call(call: Call, timeoutMs: number): Promise<Outcome | undefined> {
+    return this.#calls.ask((id) => this.send({ kind: 'call', id, ...call }), timeoutMs);
   }
 
   /** Whether it lets streams in, as far as NATS goes. */
@@ -147,8 +143,11 @@ export class WorkerProcess {
         this.#decide({ kind: 'failed', error: toError(message) });
         return;
       case 'answer':
-        this.#questions.get(message.id)?.(message);
+        this.#questions.settle(message.id, message);
         if (message.families !== undefined) this.families = message.families;
+        return;
+      case 'outcome':
+        this.#calls.settle(message.id, message.outcome);
         return;
       case 'drained':
         this.families = message.families;
@@ -169,7 +168,8 @@ export class WorkerProcess {
     if (child.connected) await new Promise<void>((resolve) => child.once('disconnect', resolve));
     this.#state = 'gone';
     this.#decide({ kind: 'died', how });
-    for (const settle of this.#questions.values()) settle(undefined);
+    this.#questions.abandon();
+    this.#calls.abandon();
     this.#options.onGone(this, how);
   }
 }

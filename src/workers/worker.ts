@@ -3,7 +3,7 @@ import { type Bridge, createBridge } from '../bridge.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import type { DrainChoices } from '../http/drain.ts';
 import { createLog, type Logger } from '../log.ts';
-import type { Answer, FromWorker, Question, ToWorker } from './messages.ts';
+import type { Answer, Call, FromWorker, Question, ToWorker } from './messages.ts';
 import { SharedCounts } from './shared-counts.ts';
 
 const DONE = 0;
@@ -47,6 +47,7 @@ export class Worker {
     else if (message.kind === 'count') void this.#send({ kind: 'counts', ...this.#counts.take() });
     else if (message.kind === 'word') this.#counts.hear(message);
     else if (message.kind === 'ask') void this.#answer(message);
+    else if (message.kind === 'call') void this.#call(message);
     else if (message.kind === 'claimed') this.#claims.get(message.id)?.(message.claim);
     else void this.#drain(message.choices);
   }
@@ -61,7 +62,7 @@ export class Worker {
     this.#log = createLog(config.log, process.stdout).child({ worker: number });
     try {
       const claimTicket = (key: string) => this.#claim(key);
-      const shared = { others: this.#counts, patienceMs, needsNats, claimTicket };
+      const shared = { worker: number, others: this.#counts, patienceMs, needsNats, claimTicket };
       this.#bridge = createBridge({ config, log: this.#log, version, shared });
       const { http } = await this.#bridge.start();
       await this.#send({ kind: 'listening', http });
@@ -74,6 +75,11 @@ export class Worker {
 
   async #answer({ id, about }: { readonly id: number; readonly about: Question }): Promise<void> {
     await this.#send({ kind: 'answer', id, ...(await this.#about(about)) });
+  }
+
+  async #call({ id, operation, payload, caller }: Call & { readonly id: number }): Promise<void> {
+    const outcome = await this.#bridge?.call(operation, payload, caller);
+    if (outcome !== undefined) await this.#send({ kind: 'outcome', id, outcome });
   }
 
   async #about(question: Question): Promise<Answer> {

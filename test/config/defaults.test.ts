@@ -40,8 +40,14 @@ const DEFAULTS: Config = {
     prefix: 'sidestream',
     bucket: 'sidestream_revocations',
     ticketBucket: 'sidestream_tickets',
+    channelBucket: 'sidestream_channels',
+    inboxBucket: 'sidestream_inbox',
     revocationTtlMs: 86_400_000,
     requireJetStream: false,
+    api: true,
+    deadlineMs: 2000,
+    events: [],
+    members: 100_000,
   },
   drain: { timeoutMs: 25_000, reconnectRatePerSecond: 1000 },
   auth: {
@@ -71,6 +77,8 @@ const DEFAULTS: Config = {
       throttleMs: 0,
       slow: 'close',
       latestBy: 'subject',
+      dynamic: false,
+      inbox: false,
       priority: 0,
     },
   },
@@ -135,7 +143,7 @@ limits:
   replay: 50
   history: 2MiB
   requestHeaders: 8KiB
-control: { prefix: a.b, bucket: c, ticketBucket: d, revocationTtl: 2m, requireJetStream: true }
+control: { prefix: a.b, bucket: c, ticketBucket: d, channelBucket: e, inboxBucket: f, revocationTtl: 2m, requireJetStream: true, api: false, deadline: 5s }
 drain: { timeout: 0, reconnectRate: 600/m }
 auth:
   token: ["cookie:sid", bearer]
@@ -210,8 +218,14 @@ log: { level: debug, format: text }
         prefix: 'a.b',
         bucket: 'c',
         ticketBucket: 'd',
+        channelBucket: 'e',
+        inboxBucket: 'f',
         revocationTtlMs: 120_000,
         requireJetStream: true,
+        api: false,
+        deadlineMs: 5000,
+        events: [],
+        members: 100_000,
       },
       drain: { timeoutMs: 0, reconnectRatePerSecond: 10 },
       auth: {
@@ -249,6 +263,8 @@ log: { level: debug, format: text }
           latestBy: { pointer: ['symbol'] },
           priority: 2,
           automatic: 'everyone',
+          dynamic: false,
+          inbox: false,
         },
       },
       workers: 3,

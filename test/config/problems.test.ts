@@ -44,11 +44,12 @@ log: ▶debug
 
   it('may be a list where a mapping belongs, or the other way round', () => {
     const messages = problemsAtMarks(
-      `channels: ▶[a]\nhttp: { cors: { origins: ▶{ a: 1 } } }\nlimits: ▶[1]\nops: ▶5\n`,
+      `channels: ▶[a]\nhttp: { cors: { origins: ▶{ a: 1 } } }\nlimits: ▶[1]\nops: ▶5\nsse: { control: ▶{} }\n`,
     );
     expect(messages[0]).toMatch(/^channels: is required: at least one route, .*, got a list$/);
     expect(messages[1]).toMatch(/^http\.cors\.origins: expected an origin like .*, got a mapping$/);
     expect(messages[2]).toMatch(/^limits: expected a mapping with keys like connections, .*, got a list/);
+    expect(messages[4]).toBe('sse.control: expected true or false, got a mapping');
   });
 });
 

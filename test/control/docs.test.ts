@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, it } from 'vitest';
-import { CONTROL_CODES, OPERATIONS } from '../../src/control/command.ts';
+import { CONTROL_CODES } from '../../src/control/codes.ts';
+import { disconnect } from '../../src/control/operations/disconnect.ts';
+import { revoke } from '../../src/control/operations/revoke.ts';
 import { keyOf } from '../../src/control/record.ts';
+import { CONTROL_STATUS } from '../../src/control/status.ts';
 import { SHARED } from '../integration/ticketed.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { startPublisher } from '../support/publisher.ts';
@@ -10,9 +13,11 @@ import { BUCKET, command, persistent, startControl, startPersistent } from './ru
 import { openBucket } from './stored.ts';
 import { startBucket, TICKET_BUCKET } from './ticket-running.ts';
 
-const PAGE = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8');
+const pageOf = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+const CONTROL_PAGE = pageOf('control.md');
+const PAGE = pageOf('revocation.md');
 const COMMANDS = [...PAGE.matchAll(/^\$ nats (req|pub) (\S+) '([^']*)'/gm)];
-const [, PERMISSIONS = ''] = /^```conf\n([\s\S]*?)^```$/m.exec(PAGE) ?? [];
+const [, PERMISSIONS = ''] = /^```conf\n([\s\S]*?)^```$/m.exec(CONTROL_PAGE) ?? [];
 
 /** As the page has them. */
 const login = (user: string, n: number) => ({ user, pass: `change-me-${n}` });
@@ -22,16 +27,21 @@ async function startGuarded(): Promise<NatsServer> {
 }
 
 describe('the page on control', () => {
-  it('explains every code', () => {
-    const rows = [...PAGE.matchAll(/^\| `(CONTROL_\w+)` \| (.*) \|$/gm)];
-    expect(Object.fromEntries(rows.map(([, code, text]) => [code, text]))).toEqual(CONTROL_CODES);
+  it('explains every code, with its status', () => {
+    const rows = [...CONTROL_PAGE.matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (.*) \|$/gm)];
+    expect(Object.fromEntries(rows.map(([, code, , text]) => [code, text]))).toEqual(CONTROL_CODES);
+    expect(Object.fromEntries(rows.map(([, code, status]) => [code, Number(status)]))).toEqual(
+      CONTROL_STATUS,
+    );
   });
+});
 
+describe('the page on revocation', () => {
   it('names every subject', () => {
     const rows = [...PAGE.matchAll(/^\| `sidestream\.control\.(\w+)` \|/gm)].map(
       ([, operation]) => operation,
     );
-    expect(rows).toEqual([...OPERATIONS]);
+    expect(rows).toEqual([revoke.name, disconnect.name]);
   });
 
   it('shows commands that are taken, of every form', async () => {
@@ -114,10 +124,6 @@ describe('the permissions on the page', () => {
       await expect(app.request(subject, '{"user":"42"}'), subject).rejects.toThrow(/permissions violation/i);
     const { connection: backend } = await startPublisher(nats, login('backend', 2));
     await expect(backend.request(`$KV.${BUCKET}.everybody`, '{}')).rejects.toThrow(/permissions violation/i);
-    expect([streams.ids, control.counts.accepted, control.persistent]).toEqual([
-      ['a'],
-      { revoke: 0, disconnect: 0 },
-      true,
-    ]);
+    expect([streams.ids, control.commands, control.persistent]).toEqual([['a'], {}, true]);
   });
 });

@@ -2,14 +2,13 @@ import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/t
 import { onTestFinished } from 'vitest';
 import { type Identity, toIdentity } from '../../src/auth/identity.ts';
 import { Revocations } from '../../src/auth/revocations.ts';
-import { systemClock } from '../../src/clock.ts';
-import type { Operation } from '../../src/control/command.ts';
-import {
-  Control,
-  type ControlledStream,
-  type ControlledStreams,
-  type ControlOptions,
-} from '../../src/control/control.ts';
+import { systemClock, TICK_MS, TimerWheel } from '../../src/clock.ts';
+import { Bus } from '../../src/cluster/bus.ts';
+import { Peers } from '../../src/cluster/peers.ts';
+import { disconnectOperations } from '../../src/control/disconnect.ts';
+import { Plane } from '../../src/control/plane.ts';
+import { revokeOperations } from '../../src/control/revoke.ts';
+import { Revoker, type RevokerOptions } from '../../src/control/revoker.ts';
 import { createLog } from '../../src/log.ts';
 import type { NatsServer } from '../support/nats-server.ts';
 import { PATIENCE_MS, poll } from '../support/poll.ts';
@@ -17,9 +16,14 @@ import { PATIENCE_MS, poll } from '../support/poll.ts';
 export const BUCKET = 'sidestream_revocations';
 export const HOUR_MS = 3_600_000;
 
+interface TestStream {
+  readonly id: string;
+  readonly identity: Identity | undefined;
+}
+
 /** Streams that are open until they are ended. */
-export class TestStreams implements ControlledStreams {
-  readonly open: ControlledStream[] = [];
+export class TestStreams {
+  readonly open: TestStream[] = [];
   /** `reason id`, in their order. */
   readonly ended: string[] = [];
   /** Called before anything ends. */
@@ -31,7 +35,7 @@ export class TestStreams implements ControlledStreams {
     this.open.push({ id, identity });
   }
 
-  end(reason: 'revoked' | 'disconnected', matches: (stream: ControlledStream) => boolean): number {
+  end(reason: 'revoked' | 'disconnected', matches: (stream: TestStream) => boolean): number {
     this.onEnd();
     const ending = this.open.filter(matches);
     for (const stream of ending) {
@@ -52,7 +56,7 @@ export function issued(claims: Readonly<Record<string, unknown>>): Identity {
 }
 
 export interface Running {
-  readonly control: Control;
+  readonly control: RunningControl;
   readonly streams: TestStreams;
   readonly revocations: Revocations;
   readonly connection: NatsConnection;
@@ -62,13 +66,94 @@ export interface Running {
   logged(message: string): number;
 }
 
+/** What an instance hears and remembers, followed as the bridge does. */
+class RunningControl {
+  readonly #revoker: Revoker;
+  readonly #plane: Plane;
+  readonly #bus: Bus;
+  readonly #wheel = new TimerWheel(systemClock);
+  readonly #ticking = setInterval(() => this.#wheel.advance(), TICK_MS);
+
+  constructor({ prefix, streams, ...options }: TestControlOptions) {
+    const { instance, log, clock, revocationTtlMs } = options;
+    this.#revoker = new Revoker({ ...options, streams });
+    this.#bus = new Bus(log);
+    const own = { instance, host: 'here', version: '0.0.0', startedMs: 0 };
+    const shared = { prefix, bus: this.#bus, clock, wheel: this.#wheel, log };
+    const revoker = this.#revoker;
+    const operations = [
+      ...revokeOperations({ revoker, revocationTtlMs, clock }),
+      ...disconnectOperations({
+        live: {
+          disconnect: (whose) =>
+            streams.end('disconnected', ({ id, identity }) =>
+              'user' in whose
+                ? identity?.subject === whose.user
+                : 'connection' in whose && id === whose.connection,
+            ),
+        },
+      }),
+    ];
+    const peers = new Peers({ ...shared, own });
+    this.#plane = new Plane({
+      ...shared,
+      peers,
+      operations,
+      parts: [],
+      api: false,
+      version: '0',
+      deadlineMs: 1000,
+    });
+    this.#plane.start();
+  }
+
+  get counts(): Revoker['counts'] {
+    return this.#revoker.counts;
+  }
+
+  /** Commands by operation, or by why they were refused. */
+  get commands(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#plane.commands);
+  }
+
+  get persistent(): boolean {
+    return this.#revoker.persistent;
+  }
+
+  get loaded(): Promise<void> {
+    return this.#revoker.loaded;
+  }
+
+  connected(connection: NatsConnection): void {
+    this.#bus.connected(connection);
+    this.#revoker.connected(connection);
+  }
+
+  reconnected(): void {
+    this.#bus.reconnected();
+    this.#revoker.reconnected();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#ticking);
+    await this.#plane.stop();
+    this.#bus.stop();
+    this.#revoker.stop();
+  }
+}
+
+interface TestControlOptions extends Omit<RevokerOptions, 'streams'> {
+  readonly prefix: string;
+  readonly streams: TestStreams;
+}
+
 /**
  * One instance's control on a connection of its own, followed as the bridge does; gone when the test is over. `prepare` has
  * the connection first.
  */
 export async function startControl(
   { url }: NatsServer,
-  options: Partial<ControlOptions> = {},
+  options: Partial<Omit<TestControlOptions, 'streams'>> = {},
   login: ConnectionOptions = {},
   prepare: (connection: NatsConnection) => void = () => {},
 ): Promise<Running> {
@@ -82,7 +167,7 @@ export async function startControl(
   const lines: Running['lines'] = [];
   const revocations = options.revocations ?? new Revocations(options.clock ?? systemClock);
   const streams = new TestStreams();
-  const control = new Control({
+  const control = new RunningControl({
     instance: 'one',
     prefix: 'sidestream',
     revocationTtlMs: HOUR_MS,
@@ -114,7 +199,7 @@ export async function startControl(
   };
 }
 
-async function follow(connection: NatsConnection, control: Control): Promise<void> {
+async function follow(connection: NatsConnection, control: RunningControl): Promise<void> {
   for await (const { type } of connection.status()) if (type === 'reconnect') control.reconnected();
 }
 
@@ -132,7 +217,7 @@ export async function persistent({ control }: Running): Promise<void> {
 /** Sends a command as `nats req --replies=N` does; gives the answers. */
 export async function command(
   connection: NatsConnection,
-  operation: Operation,
+  operation: 'revoke' | 'disconnect',
   payload: unknown,
   replies = 1,
 ): Promise<Record<string, unknown>[]> {

@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
 import { connect } from '@nats-io/transport-node';
 import type { Page } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { poll } from '../support/poll.ts';
 import { launchChromium, noChromium } from './chromium.ts';
+import { ROOT, run, startDemo } from './demo-run.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PARTS = ['guard', 'nats-server', 'backend', 'sidestream'];
 const CHANNELS = [
   'prices.ACME',
@@ -20,44 +17,6 @@ const CHANNELS = [
   'orders',
   'settings-shop',
 ];
-
-function run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  // Not the developer's own server, and not as a script of the `npm test` that this may be.
-  const { NATS_URL: _, npm_lifecycle_event: __, ...env } = process.env;
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...env, ...environment } });
-  onTestFinished(() => void child.kill('SIGKILL')); // the demo's own guard ends the rest
-  const output = { stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output.stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output.stderr += text;
-  });
-  const ended = once(child, 'close').then(([code]: unknown[]) => code);
-  return { child, output, ended };
-}
-
-/** A demo that has printed where it is. */
-async function startDemo() {
-  const demo = run(['deploy/dev/run.mjs', 'demo', '--verbose']);
-  const page = await poll('the demo to say where it is', () => {
-    if (demo.child.exitCode !== null) throw new Error(`it ended: ${demo.output.stderr}`);
-    return /Open +(http:\S+)/.exec(demo.output.stdout)?.[1];
-  });
-  const [, storage = ''] = /Store Directory: +"(.+)\/jetstream"/.exec(demo.output.stderr) ?? [];
-  onTestFinished(async () => {
-    demo.child.kill('SIGINT');
-    await demo.ended;
-    rmSync(storage, { recursive: true, force: true }); // one that was killed could not
-  });
-  return { ...demo, page, storage, parts: partsOf(demo.output.stderr) };
-}
-
-/** The demo's processes, by name, as `--verbose` tells. */
-function partsOf(output: string): Record<string, number> {
-  const lines = output.matchAll(/^(\S+) +│ started as process (\d+)$/gm);
-  return Object.fromEntries([...lines].map(([, name, pid]) => [name, Number(pid)]));
-}
 
 function isAlive(pid: number): boolean {
   try {
@@ -76,7 +35,16 @@ describe('npm run demo -- --once', () => {
     expect(await ended, output.stderr).toBe(0);
     for (const channel of CHANNELS) expect(output.stdout).toMatch(new RegExp(`^${channel} +event `, 'm'));
     expect(output.stdout).toMatch(/event sidestream\.open .*connection/);
-    expect(output.stdout).toMatch(/event sidestream\.close .*draining/);
+    for (const [name, told] of [
+      ['join', 'Bob'],
+      ['leave', 'bob'],
+      ['unread', 'unread\\W+[2-9]'],
+      ['unread', 'unread\\W+0'],
+      ['subscribed', 'chat-attic'],
+      ['close', 'disconnected'],
+      ['close', 'draining'],
+    ] as const)
+      expect(output.stdout).toMatch(new RegExp(`event sidestream\\.${name} .*${told}`));
   });
 });
 

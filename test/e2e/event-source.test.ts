@@ -66,6 +66,21 @@ describe.skipIf(noChromium !== undefined)('a native EventSource in Chromium', ()
     expect(await page.value('source.readyState')).toBe(1);
   });
 
+  it('stays away for good where it was ended so, and a new one is let in', async () => {
+    const page = await openPage(browser);
+    const { bridge, url } = await setUp({ config: { http: { cors: { origins: [page.origin] } } } });
+    await page.watch(`${url}/prices.ACME`, ['sidestream.open', 'sidestream.close']);
+    const { connection } = JSON.parse((await page.event('sidestream.open')).data);
+    await bridge.call('disconnect', { connection, reconnect: false });
+    expect(JSON.parse((await page.event('sidestream.close')).data)).toMatchObject({ reconnect: false });
+    // It came back once, as it must, and was told to give up.
+    await page.until('source.readyState === EventSource.CLOSED');
+    expect(await bridge.sample('sidestream_requests_refused_total{reason="STREAM_CLOSED"}')).toBe(1);
+    await page.watch(`${url}/prices.ACME`, ['sidestream.open']);
+    await page.event('sidestream.open', 2);
+    expect(await page.value('source.readyState')).toBe(1);
+  });
+
   it('comes back to another process after a drain, with its cursor, and is told that it may have missed something', async () => {
     const page = await openPage(browser);
     const { nats, bridge, url } = await setUp({ config: { http: { cors: { origins: [page.origin] } } } });

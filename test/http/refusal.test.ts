@@ -15,6 +15,8 @@ const PASSING: Partial<Record<RefusalCode, number>> = {
   CONNECTION_LIMIT_USER: 429,
   AUTH_UNAVAILABLE: 503,
   AUTH_RATE: 429,
+  REQUEST_RATE: 503,
+  REQUEST_LIMIT: 503,
 };
 const FINAL: Partial<Record<RefusalCode, number>> = {
   TOKEN_MISSING: 401,
@@ -31,6 +33,10 @@ const FINAL: Partial<Record<RefusalCode, number>> = {
   CURSOR_MALFORMED: 400,
   WAIT_MALFORMED: 400,
   LIMIT_MALFORMED: 400,
+  REQUEST_FAILED: 500,
+  BODY_TOO_LARGE: 413,
+  BODY_TYPE: 415,
+  BODY_MALFORMED: 400,
   NOT_ACCEPTABLE: 406,
   METHOD_NOT_ALLOWED: 405,
   BODY_NOT_ALLOWED: 400,
@@ -44,8 +50,11 @@ function answer(code: RefusalCode, over: Partial<RefusalContext> = {}) {
   return { status: Number(status.slice(0, 3)), headers: Object.fromEntries(headers), body, close };
 }
 
-it('every refusal is either passing or final', () => {
-  expect(Object.keys({ ...PASSING, ...FINAL }).sort()).toEqual(Object.keys(REFUSAL_CODES).sort());
+/** What an end for good is told by: no answer at all, at which a native EventSource stops. */
+const SILENT: Partial<Record<RefusalCode, number>> = { CHANNEL_CLOSED: 204, STREAM_CLOSED: 204 };
+
+it('every refusal is passing, final or silent', () => {
+  expect(Object.keys({ ...PASSING, ...FINAL, ...SILENT }).sort()).toEqual(Object.keys(REFUSAL_CODES).sort());
 });
 
 describe('a refusal that may be better later', () => {
@@ -99,5 +108,14 @@ describe('a refusal that is final', () => {
 
   it('says which methods there are', () => {
     expect(answer('METHOD_NOT_ALLOWED').headers).toMatchObject({ Allow: 'GET, OPTIONS' });
+  });
+});
+
+describe('a refusal for good', () => {
+  it.each(codes(SILENT))('%s has neither a body nor a type, whoever asks', (code, expected) => {
+    for (const asStatus of [true, false]) {
+      const { status, headers, body, close } = answer(code, { asStatus });
+      expect([status, headers, body, close]).toEqual([expected, { 'Cache-Control': 'no-store' }, '', false]);
+    }
   });
 });

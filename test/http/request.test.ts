@@ -26,6 +26,8 @@ function ask(over: Partial<Ask> = {}): Ask {
     authorization: '',
     cookie: '',
     userAgent: '',
+    contentType: '',
+    contentLength: '',
   };
   return { ...none, hasBody: false, ...over };
 }
@@ -282,8 +284,20 @@ describe('a copy of a request', () => {
       cookie: '',
       userAgent: '',
       hasBody: false,
+      contentType: '',
+      contentLength: '',
       forwarded: '192.0.2.1',
     });
+  });
+
+  it('keeps what is said of a body only where one may be answered', () => {
+    const headers: [string, string][] = [
+      ['content-type', 'application/json'],
+      ['content-length', '5'],
+    ];
+    const said = { contentType: 'application/json', contentLength: '5' };
+    expect(copyRequest({ ...request(...headers), getMethod: () => 'post' }, NOTHING)).toMatchObject(said);
+    expect(copyRequest(request(...headers), NOTHING)).toMatchObject({ contentType: '', contentLength: '' });
   });
 
   it('does not read the forwarding header where no proxy is trusted', () => {

@@ -19,6 +19,8 @@ const ASK: Ask = {
   cookie: '',
   userAgent: '',
   hasBody: false,
+  contentType: '',
+  contentLength: '',
   forwarded: '',
 };
 

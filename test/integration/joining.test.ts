@@ -98,8 +98,14 @@ test('a client that leaves while its channel is being opened leaves nothing behi
 });
 
 test('subscriptions over the server’s limit are told as unavailable, and fed once there is room', async () => {
-  const nats = await startNats({ config: 'max_subscriptions: 3' });
-  const bridge = await startBridge({ nats });
+  const config = { control: { api: false } };
+  const unlimited = await startNats();
+  await (await startBridge({ nats: unlimited, config })).stream('/events/topic.a');
+  // Its own and that of one channel; there is to be room for one more.
+  const ours = /^(sidestream|topics|_INBOX)\./;
+  const own = (await unlimited.subscriptions()).filter((subject) => ours.test(subject)).length;
+  const nats = await startNats({ config: `max_subscriptions: ${own + 1}` });
+  const bridge = await startBridge({ nats, config });
   const held = await bridge.stream('/events?channels=topic.a,topic.b');
   const client = await bridge.request('/events?channels=topic.c,topic.d,topic.e');
   const events = await client.take(4);

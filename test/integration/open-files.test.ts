@@ -7,13 +7,13 @@ import { request, type StreamClient } from '../support/stream-client.ts';
 
 test('a process that may open few files says so, refuses the streams that do not fit, and answers probes', async () => {
   const nats = await startNats();
-  const { cli, httpPort, opsUrl } = await serve(fileConfig({}, nats), { openFiles: 200 });
+  const { cli, httpPort, opsUrl } = await serve(fileConfig({}, nats), { openFiles: 400 });
   await cli.logged('connected to NATS');
   expect(cli.logs.find(({ level, limit }) => level === 'warn' && limit === 10_000)).toMatchObject({
-    fitting: 136,
+    fitting: 336,
   });
   const held: StreamClient[] = [];
-  for (let i = 0; i < 136; i += 1) {
+  for (let i = 0; i < 336; i += 1) {
     const client = await request({ port: httpPort, target: '/events/topic.a' });
     await client.next('sidestream.open');
     held.push(client);

@@ -148,8 +148,9 @@ test('/readyz waits for NATS, and fails when it goes away, where the config says
 
 test('other paths and methods get 404 and 405', async () => {
   const bridge = await startBridge();
-  for (const path of ['/', '/metrics/', '/events/topic.a', '/api/'])
+  for (const path of ['/', '/metrics/', '/events/topic.a', '/api'])
     expect((await get(bridge, path)).status).toBe(404);
+  expect((await get(bridge, '/api/stats')).status).toBe(403);
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     const answer = await get(bridge, '/metrics', method);
     expect(answer.status).toBe(405);

@@ -3,6 +3,7 @@ import { type Bridge, createBridge } from '../../src/bridge.ts';
 import type { Clock } from '../../src/clock.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
+import type { Outcome } from '../../src/control/outcome.ts';
 import { createLog } from '../../src/log.ts';
 import type { Metrics } from '../../src/metrics.ts';
 import type { NatsServer } from './nats-server.ts';
@@ -119,6 +120,11 @@ export class TestBridge {
     const text = await (await fetch(`${this.opsUrl}/metrics`)).text();
     const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  }
+
+  /** Calls an operation of the control plane by this very instance. */
+  call(operation: string, fields: Readonly<Record<string, unknown>> = {}): Promise<Outcome> {
+    return this.#bridge.call(operation, fields, { via: 'http' });
   }
 
   drain(): Promise<void> {

@@ -107,9 +107,14 @@ export class NatsServer implements AsyncDisposable {
 
   /** How many subscriptions it holds whose subject is written exactly so. */
   async subscriptionsTo(subject: string): Promise<number> {
+    return (await this.subscriptions()).filter((candidate) => candidate === subject).length;
+  }
+
+  /** The subjects of all subscriptions that it holds. */
+  async subscriptions(): Promise<string[]> {
     const response = await fetch(`${this.#monitoring}/subsz?subs=1&limit=100000`);
     const subsz: { subscriptions_list?: { subject: string }[] } = JSON.parse(await response.text());
-    return (subsz.subscriptions_list ?? []).filter((subscription) => subscription.subject === subject).length;
+    return (subsz.subscriptions_list ?? []).map(({ subject }) => subject);
   }
 
   /** Waits until it has heard of `count` subscriptions to a subject: what is published from then on reaches them. */

@@ -17,6 +17,8 @@ export function routeConfig(
     throttleMs: 0,
     slow: 'close',
     latestBy: 'subject',
+    dynamic: false,
+    inbox: false,
     priority: 0,
     ...given,
   };

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { exposeProcess, familiesOf } from '../../src/exposition/exposition.ts';
+import { exposePrimary, familiesOf } from '../../src/exposition/exposition.ts';
 import type { Family } from '../../src/metrics.ts';
 import { Gathering } from '../../src/workers/gathering.ts';
 import { MergedMetrics, type Part, toText } from '../../src/workers/merge.ts';
@@ -115,7 +115,7 @@ describe('the metrics of several workers', () => {
   });
 
   it('of the process are the same as prom-client writes', async () => {
-    const registry = exposeProcess();
+    const registry = exposePrimary({ apiRefusals: () => [] });
     const [text, families] = [await registry.metrics(), await familiesOf(registry)];
     const names = (of: string) =>
       of.split('\n').flatMap((line) => /^[^#\s{]+(\{[^}]*\})?/.exec(line)?.[0] ?? []);

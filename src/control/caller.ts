@@ -1,0 +1,35 @@
+import { COORDINATOR } from '../cluster/calls.ts';
+import type { Peers } from '../cluster/peers.ts';
+import type { Caller } from './operation.ts';
+import { printable } from './printable.ts';
+
+/** Who calls, by the caller's own word; over HTTP it has the same name. */
+export const CALLER_HEADER = 'Sidestream-Caller';
+const VIA_HEADER = 'Sidestream-Via';
+const ADDRESS_HEADER = 'Sidestream-Address';
+
+/** What tells the other instances who called. */
+export function callerHeaders({ via, name, address }: Caller): Readonly<Record<string, string>> {
+  return {
+    [VIA_HEADER]: via,
+    ...(name !== undefined && { [CALLER_HEADER]: printable(name) }),
+    ...(address !== undefined && { [ADDRESS_HEADER]: printable(address) }),
+  };
+}
+
+type Headers = (name: string) => string;
+
+/** Who called, as the instance tells that coordinates it; without one, whoever sent the command. */
+export function readCaller(header: Headers, peers: Pick<Peers, 'has'>): Caller {
+  const named = fields({ name: header(CALLER_HEADER) });
+  const coordinator = header(COORDINATOR);
+  // One that nobody knows coordinates nothing: with its word a command would leave no line in the log.
+  if (coordinator === '' || !peers.has(coordinator)) return { via: 'command', ...named };
+  const via = header(VIA_HEADER) === 'http' ? 'http' : 'nats';
+  return { via, coordinator, ...named, ...fields({ address: header(ADDRESS_HEADER) }) };
+}
+
+function fields<K extends string>(values: Readonly<Record<K, string>>): { readonly [name in K]?: string } {
+  const given = Object.entries<string>(values).filter(([, value]) => value !== '');
+  return Object.fromEntries(given) as { readonly [name in K]?: string };
+}

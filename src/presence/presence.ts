@@ -1,0 +1,136 @@
+import { type Clock, TICK_MS, Timer, type TimerWheel } from '../clock.ts';
+import type { Bus } from '../cluster/bus.ts';
+import type { Peers } from '../cluster/peers.ts';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../log.ts';
+import type { Destination, Router } from '../routing/router.ts';
+import { Announcer, type AnnouncerOptions } from './announcer.ts';
+import { Attendance } from './attendance.ts';
+import { BackendEvents } from './backend-events.ts';
+import { membersPage, type Page, type PageQuery } from './page.ts';
+import { Replication } from './replication.ts';
+import { Reporter } from './reporter.ts';
+import { Table } from './table.ts';
+import { trackingOf } from './tracking.ts';
+
+export interface PresenceOptions extends Pick<AnnouncerOptions, 'subscribers' | 'notice'> {
+  readonly config: Pick<Config['control'], 'prefix' | 'events' | 'members'>;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly log: Logger;
+  readonly bus: Pick<Bus, 'listen' | 'publish'>;
+  readonly peers: Peers;
+  readonly router: Router;
+}
+
+/** Who is on the channels of the cluster, and who is told. */
+export interface Presence {
+  /** The hub's: who comes and goes here. */
+  readonly attendance: Attendance;
+  /** Whether it is known who is on a channel, and whoever may read it may know. */
+  isShown(destination: Destination): boolean;
+  page(channel: string, query: PageQuery): Page;
+  readonly observed: PresenceObserved;
+  connected(): void;
+  reconnected(): void;
+  start(): void;
+  stop(): void;
+}
+
+export interface PresenceObserved {
+  readonly members: number;
+  readonly hidden: number;
+  readonly incomplete: number;
+  readonly messages: Replication['counts'];
+  readonly events: BackendEvents['counts'];
+}
+
+/** `undefined` where no route has it and no backend is told: then nothing of it costs anything. */
+export function createPresence(options: PresenceOptions): Presence | undefined {
+  const { config, clock, wheel, log, bus, peers, router } = options;
+  const { prefix } = config;
+  const events = new BackendEvents({
+    prefix,
+    instance: peers.own.instance,
+    events: config.events,
+    wall: () => clock.wall(),
+    publish: (...message) => bus.publish(...message),
+  });
+  const tracking = trackingOf({
+    routes: router.routes,
+    followsOccupancy: events.wants('occupied', 'vacated'),
+  });
+  if (tracking.size === 0) return undefined;
+  const count = (channel: string) => table.count(channel);
+  const announcer = new Announcer({ ...options, count });
+  const reporter = new Reporter({
+    events,
+    count,
+    isResponsible: (channel) => peers.isResponsible(channel),
+    route: (channel) => router.resolve(channel)?.route.name,
+  });
+  const table = new Table({
+    clock,
+    maxMembers: config.members,
+    tracking: (channel) => {
+      const route = router.resolve(channel)?.route;
+      return route === undefined ? undefined : tracking.get(route);
+    },
+    listener: {
+      joined: (member, isNews) => {
+        announcer.joined(member);
+        if (isNews) reporter.joined(member);
+        wake();
+      },
+      left: (member) => {
+        announcer.left(member);
+        reporter.left(member);
+      },
+      wentAway: () => wake(),
+      occupied: (channel, isNews) => {
+        wake();
+        if (isNews) reporter.occupied(channel);
+      },
+      vacated: (channel) => reporter.vacated(channel),
+    },
+  });
+  const { instance } = peers.own;
+  const attendance = new Attendance({
+    tracking,
+    sinceMs: (channel, key) => table.channel(channel)?.members.get(key)?.sinceMs ?? clock.wall(),
+    changed: (changes) => {
+      table.apply({ ...changes, instance, round: 0, isNews: true });
+      wake();
+    },
+  });
+  const replication = new Replication({ clock, log, bus, peers, prefix, attendance, table });
+  const timer = new Timer({ onDue: (nowMs) => tick(nowMs) });
+  const wake = () => {
+    if (timer.slot === undefined) wheel.schedule(timer, TICK_MS);
+  };
+  const tick = (nowMs: number) => {
+    table.expire(nowMs);
+    replication.flush();
+    announcer.flush();
+    reporter.flush();
+    if (table.hasAway || announcer.isPending || attendance.hasChanged) wake();
+  };
+  return {
+    attendance,
+    isShown: ({ route: { config: of } }) => of.presence?.access === 'readers',
+    page: (channel, query) => membersPage({ channel, count: count(channel) }, table.channel(channel), query),
+    get observed() {
+      const { size: members, hiddenCount: hidden } = table;
+      const { counts: messages, incomplete } = replication;
+      return { members, hidden, incomplete, messages, events: events.counts };
+    },
+    connected: () => replication.connected(),
+    reconnected: () => undefined,
+    start: () => replication.start(),
+    stop: () => {
+      replication.flush();
+      wheel.cancel(timer);
+      replication.stop();
+    },
+  };
+}

@@ -1,0 +1,236 @@
+import type { Clock } from '../clock.ts';
+import type { Bus } from '../cluster/bus.ts';
+import type { Peer, Peers } from '../cluster/peers.ts';
+import { Complaints, type Logger } from '../log.ts';
+import type { Attendance } from './attendance.ts';
+import { decodeMessage, encodeMessage, MOST_CHANGES, type PresenceMessage, portions } from './delta.ts';
+import type { ChannelChanges, Table } from './table.ts';
+
+export interface ReplicationOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly bus: Pick<Bus, 'listen' | 'publish'>;
+  readonly peers: Pick<Peers, 'own' | 'all' | 'follow' | 'attach'>;
+  /** Begins the subjects: `<prefix>.peer.presence`. */
+  readonly prefix: string;
+  readonly attendance: Attendance;
+  readonly table: Table;
+}
+
+/** What is known of what another instance has told. */
+interface Remote {
+  /** Of the last delta that is taken in, or is in what was asked for. */
+  number: number;
+  /** Whether nothing is missing up to there. */
+  isComplete: boolean;
+  /** Whether something was missed since the parts began to come. */
+  hasMissed: boolean;
+  /** Whether what is found out about this instance is news: not where it was there before this one. */
+  isNews: boolean;
+  round: number;
+  /** Of what was asked for: the part to come next, or -1 where none is expected. */
+  nextPart: number;
+  askedMs: number;
+}
+
+/** A question that is not answered within this time is asked again, in milliseconds. */
+const ASK_AGAIN_MS = 2000;
+/** Instances that appear so soon after the first connection were there before, in milliseconds. */
+const SETTLING_MS = 3000;
+
+/**
+ * Has every instance know what each of them has. What changes goes out as deltas, with numbers; each heartbeat says the
+ * latest. Who finds one missing asks that instance for everything it has, which comes in parts between its deltas:
+ * all that is said is how things are by then, so the order in which it arrives is enough.
+ */
+export class Replication {
+  readonly counts = { deltasSent: 0, deltasReceived: 0, snapshotsSent: 0, snapshotsReceived: 0, missed: 0 };
+  readonly #options: ReplicationOptions;
+  readonly #complaints: Complaints;
+  readonly #remotes = new Map<string, Remote>();
+  readonly #asking = new Set<string>();
+  #isAnswering = false;
+  #number = 0;
+  #settledMs = Infinity;
+  #endings: readonly (() => void)[] = [];
+
+  constructor(options: ReplicationOptions) {
+    this.#options = options;
+    this.#complaints = new Complaints(options.log, options.clock);
+    const { peers } = options;
+    peers.follow({
+      appeared: (peer) => this.#appeared(peer),
+      vanished: ({ instance }) => this.#vanished(instance),
+    });
+    peers.attach('presence', { tell: () => this.#number, hear: (...said) => this.#heard(...said) });
+  }
+
+  /** Instances of which something is missing at this moment. */
+  get incomplete(): number {
+    return [...this.#remotes.values()].filter(({ isComplete }) => !isComplete).length;
+  }
+
+  start(): void {
+    const { bus, prefix, peers } = this.#options;
+    const subject = `${prefix}.peer.presence`;
+    const receive = (payload: Uint8Array) => this.#receive(payload);
+    this.#endings = [bus.listen(subject, receive), bus.listen(`${subject}.${peers.own.instance}`, receive)];
+  }
+
+  connected(): void {
+    if (this.#settledMs === Infinity) this.#settledMs = this.#options.clock.now() + SETTLING_MS;
+  }
+
+  /** Tells what has changed here. */
+  flush(): void {
+    const { bus, prefix, attendance } = this.#options;
+    for (const channels of portions(attendance.takeChanges())) {
+      // Counted also where it cannot be sent: so the others find that they have missed it.
+      this.#number += 1;
+      this.counts.deltasSent += 1;
+      bus.publish(
+        `${prefix}.peer.presence`,
+        this.#encoded({ kind: 'delta', number: this.#number, channels }),
+      );
+    }
+  }
+
+  stop(): void {
+    for (const end of this.#endings) end();
+    this.#asking.clear();
+  }
+
+  #encoded(message: Own<PresenceMessage>): string {
+    return encodeMessage({ ...message, instance: this.#options.peers.own.instance });
+  }
+
+  #appeared({ instance }: Peer): void {
+    const isNews = this.#options.clock.now() >= this.#settledMs;
+    this.#remotes.set(instance, {
+      number: 0,
+      isComplete: true,
+      hasMissed: false,
+      isNews,
+      round: 0,
+      nextPart: -1,
+      askedMs: -Infinity,
+    });
+  }
+
+  #vanished(instance: string): void {
+    this.#remotes.delete(instance);
+    this.#asking.delete(instance);
+    this.#options.table.keepOnly(instance, -1);
+  }
+
+  #heard(instance: string, number: unknown): void {
+    const remote = this.#remotes.get(instance);
+    if (remote === undefined || typeof number !== 'number') return;
+    if (number > remote.number) this.#missed(remote);
+    if (!remote.isComplete || this.#options.table.wants(instance)) this.#ask(instance, remote);
+  }
+
+  #receive(payload: Uint8Array): void {
+    const message = decodeMessage(payload);
+    if (message === undefined) {
+      this.#complaints.warn(
+        'presence',
+        { bytes: payload.length },
+        'a message about presence that is none was ignored',
+      );
+      return;
+    }
+    const { instance, kind } = message;
+    if (instance === this.#options.peers.own.instance) return;
+    if (kind === 'ask') {
+      this.#asking.add(instance);
+      this.#answer();
+      return;
+    }
+    // Who is not known by its heartbeats could not be missed either.
+    const remote = this.#remotes.get(instance);
+    if (remote === undefined) return;
+    if (kind === 'delta') this.#takeDelta(remote, message);
+    else this.#takePart(remote, message);
+  }
+
+  #takeDelta(remote: Remote, { instance, number, channels }: Told<'delta'>): void {
+    if (number <= remote.number) return;
+    this.counts.deltasReceived += 1;
+    if (number !== remote.number + 1) this.#missed(remote);
+    remote.number = number;
+    this.#apply(instance, remote, channels, true);
+    if (!remote.isComplete) this.#ask(instance, remote);
+  }
+
+  #takePart(remote: Remote, { instance, number, channels, part, isLast }: Told<'part'>): void {
+    if (part === 0) {
+      remote.round += 1;
+      remote.number = Math.max(remote.number, number);
+      // Until the last part is there: the connection may be cut before.
+      remote.isComplete = false;
+      remote.hasMissed = false;
+      remote.nextPart = 0;
+    }
+    if (part !== remote.nextPart) {
+      // One got lost, and all that follow are of no use.
+      if (remote.nextPart >= 0) this.#missed(remote);
+      remote.nextPart = -1;
+      return;
+    }
+    remote.nextPart += 1;
+    remote.askedMs = this.#options.clock.now();
+    this.#apply(instance, remote, channels, remote.isNews);
+    if (!isLast) return;
+    this.counts.snapshotsReceived += 1;
+    remote.nextPart = -1;
+    remote.isNews = true;
+    remote.isComplete = !remote.hasMissed;
+    this.#options.table.keepOnly(instance, remote.round);
+  }
+
+  #apply(instance: string, { round }: Remote, channels: readonly ChannelChanges[], isNews: boolean): void {
+    for (const changes of channels) this.#options.table.apply({ ...changes, instance, round, isNews });
+  }
+
+  #missed(remote: Remote): void {
+    if (remote.isComplete) this.counts.missed += 1;
+    remote.isComplete = false;
+    remote.hasMissed = true;
+  }
+
+  #ask(instance: string, remote: Remote): void {
+    const { clock, bus, prefix } = this.#options;
+    const nowMs = clock.now();
+    if (nowMs - remote.askedMs < ASK_AGAIN_MS) return;
+    remote.askedMs = nowMs;
+    bus.publish(`${prefix}.peer.presence.${instance}`, this.#encoded({ kind: 'ask' }));
+  }
+
+  /** One after the other, a part in each turn of the event loop. */
+  #answer(): void {
+    if (this.#isAnswering) return;
+    const [instance] = this.#asking;
+    if (instance === undefined) return;
+    this.#asking.delete(instance);
+    this.#isAnswering = true;
+    this.counts.snapshotsSent += 1;
+    this.#sendPart(instance, portions(this.#options.attendance.all(MOST_CHANGES)), 0);
+  }
+
+  #sendPart(to: string, rest: Generator<readonly ChannelChanges[]>, part: number): void {
+    const { bus, prefix } = this.#options;
+    const { value: channels = [], done: isLast = false } = rest.next();
+    const message = { kind: 'part', number: this.#number, channels, part, isLast } as const;
+    const isSent = bus.publish(`${prefix}.peer.presence.${to}`, this.#encoded(message));
+    // Who did not get it all asks again.
+    if (!isLast && isSent) setImmediate(() => this.#sendPart(to, rest, part + 1));
+    else {
+      this.#isAnswering = false;
+      this.#answer();
+    }
+  }
+}
+
+type Told<K> = Extract<PresenceMessage, { readonly kind: K }>;
+type Own<M> = M extends unknown ? Omit<M, 'instance'> : never;

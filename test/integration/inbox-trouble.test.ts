@@ -1,0 +1,191 @@
+import { readFileSync } from 'node:fs';
+import { Kvm } from '@nats-io/kv';
+import { describe, expect, it } from 'vitest';
+import { decodeState, encodeState, keyOf } from '../../src/inbox/state.ts';
+import { startBridge } from '../support/bridge.ts';
+import { startNats } from '../support/nats-server.ts';
+import { poll } from '../support/poll.ts';
+import { startPublisher } from '../support/publisher.ts';
+import { type InboxAnswer, Inboxed, inboxOf, openBadge, ROUTES, startInboxed } from './inboxed.ts';
+import { AUTH } from './protected.ts';
+
+const idsOf = ({ list = [] }: Pick<InboxAnswer, 'list'>) => list.map(({ id }) => id);
+const codeOf = ({ status, error }: InboxAnswer) => `${status} ${error?.code}`;
+
+/** Asks until the answer is another than that the inbox cannot be asked now. */
+async function available(ask: () => Promise<InboxAnswer>): Promise<InboxAnswer> {
+  return poll('an answer of the inbox', async () => {
+    const answer = await ask();
+    return answer.status === 503 ? undefined : answer;
+  });
+}
+
+describe('what was read', () => {
+  it('by many at once, at several instances, is all read', async () => {
+    const inboxed = await startInboxed();
+    const bridges = await Promise.all([inboxed.bridge(), inboxed.bridge()]);
+    for (let i = 0; i < 20; i += 1) await inboxed.notify(`${i}`);
+    const [one] = bridges;
+    const ids = idsOf(await inboxOf(one));
+    const answers = await Promise.all(
+      ids.slice(0, 18).map((id, index) => inboxOf(bridges[index % 2] ?? one, { read: { ids: [id] } })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(Array(18).fill(200));
+    for (const bridge of bridges) expect(idsOf(await inboxOf(bridge))).toEqual(ids.slice(18));
+    const conflicts = await Promise.all(
+      bridges.map((bridge) => bridge.sample('sidestream_inbox_conflicts_total')),
+    );
+    expect(Math.max(...conflicts.map((count) => count ?? 0))).toBeGreaterThan(0);
+  });
+
+  it('outlives every instance, and NATS', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    for (const text of ['a', 'b']) await inboxed.notify(text);
+    const ids = idsOf(await inboxOf(bridge));
+    await inboxOf(bridge, { read: { ids: [ids[0]] } });
+    await bridge.stop();
+    await inboxed.nats.kill();
+    await inboxed.nats.restart();
+    const next = await inboxed.bridge();
+    expect(idsOf(await available(() => inboxOf(next)))).toEqual([ids[1]]);
+  });
+
+  it('is remembered for who is there where the bucket was deleted, which is made anew', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    for (const text of ['a', 'b', 'c']) await inboxed.notify(text);
+    const badge = await openBadge(bridge);
+    await badge.count(3);
+    const ids = idsOf(await inboxOf(bridge));
+    await inboxOf(bridge, { read: { ids: [ids[0]] } });
+    await badge.count(2);
+    await inboxed.deleteStream('KV_sidestream_inbox');
+    expect(await inboxOf(bridge, { read: { ids: [ids[1]] } })).toMatchObject({ status: 200, unread: 1 });
+    await badge.count(1);
+    const bucket = await new Kvm(inboxed.publisher.connection).open('sidestream_inbox');
+    const value = (await bucket.get(keyOf('user-42')))?.value ?? new Uint8Array();
+    expect(decodeState('user-42', value)).toMatchObject({ through: 2, read: [] });
+  });
+
+  it('by what somebody else wrote there is nothing, and is written over', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    await inboxed.notify('a');
+    const bucket = await new Kvm(inboxed.publisher.connection).create('sidestream_inbox');
+    await bucket.put(keyOf('user-42'), '{"channel":"user-42"');
+    expect(await inboxOf(bridge)).toMatchObject({ unread: 1 });
+    expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ unread: 0 });
+  });
+
+  it('is void with the stream that it is of: what is in the new one is unread, and old ids are refused', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    await inboxed.notify('a');
+    await inboxed.notify('b');
+    const badge = await openBadge(bridge);
+    await badge.count(2);
+    const { through = '', ...before } = await inboxOf(bridge, { read: { all: true } });
+    expect(before.unread).toBe(0);
+    await inboxed.deleteStream('NOTIFY');
+    await inboxed.makeStream();
+    await inboxed.notify('new');
+    await badge.count(1);
+    const after = await available(() => inboxOf(bridge));
+    expect(after).toMatchObject({ unread: 1, list: [{ data: 'new' }] });
+    expect(codeOf(await inboxOf(bridge, { read: { through } }))).toBe('409 INBOX_POSITION');
+    expect(await inboxOf(bridge, { read: { ids: idsOf(after) } })).toMatchObject({ unread: 0 });
+  });
+});
+
+describe('an inbox that cannot be asked', () => {
+  it('because there is no JetStream says so', async () => {
+    const nats = await startNats();
+    const bridge = await startBridge({ nats, config: { auth: AUTH, channels: ROUTES } });
+    expect(codeOf(await inboxOf(bridge))).toBe('503 INBOX_UNAVAILABLE');
+    expect(codeOf(await inboxOf(bridge, { read: { all: true } }))).toBe('503 INBOX_UNAVAILABLE');
+    expect(await bridge.sample('sidestream_inbox_failures_total')).toBeGreaterThan(0);
+  });
+
+  it('because its stream is missing says so, and answers once that is there', async () => {
+    const inboxed = await startInboxed();
+    await inboxed.deleteStream('NOTIFY');
+    const bridge = await inboxed.bridge();
+    expect(codeOf(await inboxOf(bridge))).toBe('503 INBOX_UNAVAILABLE');
+    await inboxed.makeStream();
+    await inboxed.notify('a');
+    expect(await available(() => inboxOf(bridge))).toMatchObject({ status: 200, unread: 1 });
+  });
+
+  it('while NATS is away says so at once; then what was read elsewhere meanwhile is told', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    await inboxed.notify('a');
+    await inboxed.notify('b');
+    const badge = await openBadge(bridge);
+    const { through = '' } = await badge.count(2);
+    const [epoch = ''] = through.split('.');
+    // Written without a word to the instances: what they would have said to each other was lost.
+    const bucket = await new Kvm(inboxed.publisher.connection).create('sidestream_inbox');
+    await bucket.put(keyOf('user-42'), encodeState('user-42', { epoch, through: 1, read: [] }));
+    await inboxed.nats.kill();
+    await poll('the loss of the connection', () => !bridge.metrics.natsConnected);
+    expect(codeOf(await inboxOf(bridge))).toBe('503 INBOX_UNAVAILABLE');
+    await inboxed.nats.restart();
+    await badge.count(1);
+    expect(await available(() => inboxOf(bridge))).toMatchObject({ unread: 1 });
+  });
+
+  it('for what NATS does not permit says so, and streams go on', async () => {
+    const { inboxed, bridge } = await withPermissions({ deny: DENIED });
+    const badge = await openBadge(bridge);
+    expect(codeOf(await inboxOf(bridge))).toBe('503 INBOX_UNAVAILABLE');
+    await inboxed.notify('a');
+    expect((await badge.client.next()).data).toBe('a');
+  });
+});
+
+it('what the page lists is all that an inbox must be permitted', async () => {
+  const { inboxed, bridge } = await withPermissions([...NEEDED, ...LISTED]);
+  const badge = await openBadge(bridge);
+  await badge.count(0);
+  await inboxed.notify('a');
+  await badge.count(1);
+  expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ status: 200, unread: 0 });
+  await badge.count(0);
+  const refused = bridge.logs.filter((line) => /inbox/.test(String(line.error)));
+  expect(refused).toEqual([]);
+});
+
+const DENIED = ['$JS.API.STREAM.*.KV_sidestream_inbox', '$KV.sidestream_inbox.>'];
+/** What a bridge needs for the stream of a route, and for revocations. */
+const NEEDED = [
+  '$JS.API.STREAM.INFO.NOTIFY',
+  '$JS.API.STREAM.MSG.GET.NOTIFY',
+  '$JS.API.CONSUMER.*.NOTIFY',
+  '$JS.API.CONSUMER.*.NOTIFY.>',
+  '$JS.FC.NOTIFY.>',
+  '$JS.API.STREAM.*.KV_sidestream_revocations',
+  '$JS.API.CONSUMER.*.KV_sidestream_revocations.>',
+  '$JS.API.CONSUMER.MSG.NEXT.KV_sidestream_revocations.>',
+  '$KV.sidestream_revocations.>',
+];
+/** What the page lists. */
+const LISTED = [
+  ...(readFileSync(new URL('../../docs/inbox.md', import.meta.url), 'utf8')
+    .split('## Permissions in NATS')[1]
+    ?.matchAll(/`([$a-z][A-Za-z_$.]*\.[A-Za-z_.>]*)`/g) ?? []),
+].flatMap(([, subject]) => subject ?? []);
+const AS_BRIDGE = { nats: { auth: { user: 'bridge', password: 'p' } } };
+
+/** A bridge that may publish so much on NATS. */
+async function withPermissions(publish: readonly string[] | { readonly deny: readonly string[] }) {
+  const config = `authorization { users = [
+    { user: app, password: p }
+    { user: bridge, password: p, permissions: { publish: ${JSON.stringify(publish)}, subscribe: ">" } }
+  ] }`;
+  const nats = await startNats({ jetStream: true, config });
+  const inboxed = new Inboxed(nats, await startPublisher(nats, { user: 'app', pass: 'p' }));
+  await inboxed.makeStream();
+  return { inboxed, bridge: await inboxed.bridge(AS_BRIDGE) };
+}
