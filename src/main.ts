@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadConfiguredKeys } from './auth/configured-keys.ts';
 import { signToken } from './auth/sign.ts';
-import { type Bridge, createBridge } from './bridge.ts';
+import { type Bridge, createBridge } from './bridge/bridge.ts';
 import { systemClock } from './clock.ts';
 import { exampleYaml } from './config/example.ts';
 import { jsonSchema } from './config/json-schema.ts';
@@ -286,6 +286,10 @@ function report(error: unknown): number {
 }
 
 function print(text: string): number {
+  // Whoever reads may have had enough, like head.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   process.stdout.write(text);
   return EXIT_OK;
 }

@@ -90,3 +90,13 @@ export const REFUSAL_CODES = {
 } as const;
 
 export type RefusalCode = keyof typeof REFUSAL_CODES;
+
+/** Why a live stream was not put on a channel, or taken off it, besides what a request for the channel would be refused for. */
+export const ACT_REFUSALS = {
+  POLL: 'It is a long poll, which is answered once.',
+  SLOW: 'More waits for its reader than `limits.pending`.',
+  NOT_LIVE:
+    'It ended meanwhile, or what it needs did not come within three quarters of `control.deadline`. Nothing is done later.',
+} as const;
+
+export type ActRefusal = keyof typeof ACT_REFUSALS | RefusalCode;

@@ -6,7 +6,6 @@ const LAYERS: readonly (readonly string[])[] = [
   ['main'],
   ['workers'],
   ['bridge'],
-  ['operations'],
   ['sources', 'http', 'auth', 'control', 'presence', 'inbox', 'exposition'],
   ['hub', 'cluster'],
   ['protocol', 'routing', 'config'],

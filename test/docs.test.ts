@@ -83,6 +83,7 @@ describe('the documentation and the code name the same things', () => {
       tokenChecks: () => ({ hit: 0, miss: 0 }),
       inbox: () => undefined,
       presence: () => undefined,
+      backendEvents: () => ({ sent: 0, dropped: 0 }),
       jwksFetches: () => ({ all: 0, failed: 0 }),
       authQuestions: () => [],
       authFaults: () => [],

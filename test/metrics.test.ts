@@ -21,6 +21,7 @@ function setUp() {
     tokenChecks: () => ({ hit: 9, miss: 2 }),
     inbox: () => undefined,
     presence: () => undefined,
+    backendEvents: () => ({ sent: 0, dropped: 0 }),
     jwksFetches: () => ({ all: 4, failed: 1 }),
     authQuestions: () => [[{ service: 'callout' }, 6]],
     authFaults: () => [[{ service: 'callout', fault: 'timeout' }, 2]],

@@ -22,6 +22,9 @@ const VERSIONED = [
   'test/integration/kv',
   'test/integration/revocation',
   'test/integration/tickets',
+  'test/integration/inbox',
+  'test/integration/made-channels',
+  'test/integration/publishing',
   'test/stress',
 ];
 

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { headers as natsHeaders } from '@nats-io/transport-node';
 import type { Logger } from '../log.ts';
 import { type Incoming, Listener } from './listener.ts';
+import { Replies, type RepliesOptions } from './replies.ts';
 
 /** What comes in on a subject. `payload` is the NATS client's: it must not be kept. It must not throw. */
 export type Receive = (payload: Uint8Array, message: Incoming) => void;
@@ -21,21 +22,29 @@ const FLUSH_TIMEOUT_MS = 1000;
  */
 export class Bus {
   readonly #log: Logger;
+  readonly #replies: Replies | undefined;
   readonly #listeners = new Set<Listener>();
   #connection: NatsConnection | undefined;
   #isConnected = false;
 
-  constructor(log: Logger) {
+  /** Without `replies`, answers go wherever they are asked for. */
+  constructor(log: Logger, replies?: Omit<RepliesOptions, 'log'>) {
     this.#log = log;
+    this.#replies = replies && new Replies({ ...replies, log });
   }
 
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
+  /** The connection, as a library may have it that answers by itself. */
+  guarded(connection: NatsConnection): NatsConnection {
+    return this.#replies?.guard(connection) ?? connection;
+  }
+
   /** Hears everything on a subject, across connections; wildcards will do. Gives what ends it. */
   listen(subject: string, message: Receive): () => void {
-    const listener = new Listener({ subject, log: this.#log, message });
+    const listener = new Listener({ subject, log: this.#log, replies: this.#replies, message });
     this.#listeners.add(listener);
     if (this.#connection !== undefined) listener.connected(this.#connection);
     return () => {
@@ -65,19 +74,22 @@ export class Bus {
     return this.#connection?.info?.max_payload;
   }
 
-  /** Resolves when what was published is with NATS, or cannot be; after a second at most. */
-  async flush(): Promise<void> {
-    if (!this.#isConnected) return;
+  /** Resolves when what was published is with NATS, with true; or with false when it cannot be, after a second at most. */
+  async flush(): Promise<boolean> {
+    const connection = this.#connection;
+    if (connection === undefined || !this.#isConnected) return false;
     let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, FLUSH_TIMEOUT_MS);
+    const over = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), FLUSH_TIMEOUT_MS);
     });
     try {
-      await Promise.race([this.#connection?.flush(), over]);
+      return await Promise.race([connection.flush().then(() => true), over]);
     } catch {
       // ClosedConnectionError: it is not to be sent any more.
+      return false;
+    } finally {
+      clearTimeout(timer);
     }
-    clearTimeout(timer);
   }
 
   connected(connection: NatsConnection): void {

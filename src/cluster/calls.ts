@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { type Due, Timer, type TimerWheel } from '../clock.ts';
 import type { Bus } from './bus.ts';
-import { decodeObject } from './peer.ts';
+import { decodeObject, isInstance } from './peer.ts';
 import type { Peers } from './peers.ts';
 
 export interface CallsOptions {
@@ -36,11 +37,13 @@ export class Calls {
   readonly #inbox: string;
   readonly #waiting = new Map<string, Gathering>();
   #last = 0;
+  #isStopped = false;
   #end: () => void = () => undefined;
 
   constructor(options: CallsOptions) {
     this.#options = options;
-    this.#inbox = `_INBOX.sidestream.${options.peers.own.instance}`;
+    // Nobody can answer who was not asked: the name of an instance is no secret.
+    this.#inbox = `_INBOX.sidestream.${randomUUID()}`;
     options.peers.follow({ vanished: ({ instance }) => this.#vanished(instance) });
   }
 
@@ -55,8 +58,9 @@ export class Calls {
     });
   }
 
-  /** Nobody waits any longer. */
+  /** Nobody waits any longer, nor from now on. */
   stop(): void {
+    this.#isStopped = true;
     this.#end();
     for (const gathering of [...this.#waiting.values()]) gathering.finish();
   }
@@ -73,15 +77,17 @@ export class Calls {
     this.#last += 1;
     const id = this.#last.toString(36);
     return new Promise((resolve) => {
-      const gathering = new Gathering(known, wheel, (answers) => {
+      const gathering = new Gathering(peers.own.instance, known, wheel, (answers) => {
         this.#waiting.delete(id);
         resolve(answers);
       });
       this.#waiting.set(id, gathering);
-      const sent = bus.publish(`${prefix}.control.${operation}`, payload, {
+      const asking = {
         reply: `${this.#inbox}.${id}`,
         headers: { ...headers, [COORDINATOR]: peers.own.instance },
-      });
+      };
+      // No deadline comes any more where all is stopped.
+      const sent = !this.#isStopped && bus.publish(`${prefix}.control.${operation}`, payload, asking);
       if (sent) gathering.wait(deadlineMs);
       else gathering.finish();
     });
@@ -94,6 +100,7 @@ export class Calls {
 
 /** The answers to one question. */
 class Gathering implements Due {
+  readonly #own: string;
   readonly #expected: Set<string>;
   readonly #answers = new Map<string, Answered>();
   readonly #most: number;
@@ -101,7 +108,13 @@ class Gathering implements Due {
   readonly #timer = new Timer(this);
   readonly #done: (answers: readonly Answered[]) => void;
 
-  constructor(known: readonly string[], wheel: TimerWheel, done: (answers: readonly Answered[]) => void) {
+  constructor(
+    own: string,
+    known: readonly string[],
+    wheel: TimerWheel,
+    done: (answers: readonly Answered[]) => void,
+  ) {
+    this.#own = own;
     this.#expected = new Set(known);
     this.#most = known.length + MAX_UNKNOWN;
     this.#wheel = wheel;
@@ -116,8 +129,8 @@ class Gathering implements Due {
   hear(payload: Uint8Array): void {
     const answer = decodeObject(payload, MAX_ANSWER_BYTES);
     const instance = answer?.instance;
-    if (answer === undefined || typeof instance !== 'string' || this.#answers.has(instance)) return;
-    if (this.#answers.size >= this.#most) return;
+    if (answer === undefined || !isInstance(instance) || instance === this.#own) return;
+    if (this.#answers.has(instance) || this.#answers.size >= this.#most) return;
     this.#answers.set(instance, { instance, answer });
     this.drop(instance);
   }

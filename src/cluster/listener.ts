@@ -1,9 +1,12 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Logger } from '../log.ts';
+import type { Replies } from './replies.ts';
 
 export interface ListenerOptions {
   readonly subject: string;
   readonly log: Logger;
+  /** Where answers may go; absent: anywhere. */
+  readonly replies?: Pick<Replies, 'accepts'> | undefined;
   /** What comes in. `payload` is the NATS client's: it must not be kept. It must not throw. */
   readonly message: (payload: Uint8Array, message: Incoming) => void;
 }
@@ -71,7 +74,9 @@ export class Listener {
   }
 
   #receive(connection: NatsConnection, { data, reply, subject, headers }: Msg): void {
-    this.#options.message(data, {
+    const { replies, message } = this.#options;
+    if (replies?.accepts(reply) === false) return;
+    message(data, {
       subject,
       header: (name) => headers?.get(name) ?? '',
       answer: (text) => this.#answer(connection, reply, text),

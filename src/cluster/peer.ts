@@ -22,6 +22,8 @@ export interface Heartbeat {
 export const MAX_HEARTBEAT_BYTES = 64 * 1024;
 const INSTANCE = /^[A-Za-z0-9_-]{1,64}$/;
 const MAX_TEXT_LENGTH = 255;
+/** Control characters: what others say of themselves is logged. */
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/;
 
 export function encodeHeartbeat({ peer, attached }: Heartbeat): string {
   return JSON.stringify({ ...peer, attached });
@@ -67,7 +69,7 @@ export function isInstance(value: unknown): value is string {
 }
 
 function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_TEXT_LENGTH;
+  return typeof value === 'string' && value.length <= MAX_TEXT_LENGTH && !UNSAFE.test(value);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -16,7 +16,8 @@ export type { Peer } from './peer.ts';
 /** Told as instances come and go; never of this one. */
 export interface Follower {
   appeared?(peer: Peer): void;
-  vanished?(peer: Peer): void;
+  /** `left`: it said so; `lost`: it is not heard any more. */
+  vanished?(peer: Peer, how: 'left' | 'lost'): void;
 }
 
 /** A small value that goes along with each heartbeat. */
@@ -214,23 +215,25 @@ export class Peers implements Due {
 
   #left(payload: Uint8Array): void {
     const { instance } = decodeObject(payload) ?? {};
-    if (isInstance(instance)) this.#remove(instance, 'an instance left');
+    if (isInstance(instance)) this.#remove(instance, 'left');
   }
 
   #sweep(nowMs: number): void {
     if (this.#hearingSinceMs === undefined) return;
     for (const [instance, { heardMs }] of this.#others)
-      if (nowMs - Math.max(heardMs, this.#hearingSinceMs) > GONE_MS)
-        this.#remove(instance, 'an instance is not heard any more');
+      if (nowMs - Math.max(heardMs, this.#hearingSinceMs) > GONE_MS) this.#remove(instance, 'lost');
   }
 
-  #remove(instance: string, text: string): void {
+  #remove(instance: string, how: 'left' | 'lost'): void {
     const known = this.#others.get(instance);
     if (known === undefined) return;
     this.#others.delete(instance);
-    this.#options.log.info(known.peer, text);
+    this.#options.log.info(
+      known.peer,
+      how === 'left' ? 'an instance left' : 'an instance is not heard any more',
+    );
     this.#changed();
-    this.#tell((follower) => follower.vanished?.(known.peer));
+    this.#tell((follower) => follower.vanished?.(known.peer, how));
   }
 
   #changed(): void {

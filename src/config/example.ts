@@ -96,7 +96,7 @@ export function written(value: unknown): string {
 function comment(text: string, indent: string): string[] {
   const lines: string[] = [];
   let line = `${indent}#`;
-  for (const word of text.split(' ')) {
+  for (const word of withoutLinks(text).split(' ')) {
     if (line.length + 1 + word.length > WIDTH) {
       lines.push(line);
       line = `${indent}#`;
@@ -104,4 +104,11 @@ function comment(text: string, indent: string): string[] {
     line += ` ${word}`;
   }
   return [...lines, line];
+}
+
+/** YAML has no links, and the file stands above the folder of the pages. */
+function withoutLinks(text: string): string {
+  return text.replace(/\[([^\]]+)\]\(([a-z]+\.md[^)]*)\)/g, (_, label: string, page: string) =>
+    page.startsWith(label) ? `docs/${page}` : `${label} (docs/${page})`,
+  );
 }

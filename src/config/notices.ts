@@ -130,7 +130,7 @@ function checkLinger({ channels, sse }: Config): Finding[] {
 /** Who reconnects in time has never been away. */
 function checkPresence({ channels, sse }: Config): Finding[] {
   const message =
-    'is shorter than the longest sse.retry, so whoever reconnects may be said to have left and to have joined again';
+    'has a leaveAfter that is shorter than the longest sse.retry, so whoever reconnects may be said to have left and to have joined again';
   const silent =
     'is said by control events, and sse.control is false: nobody in a stream is told who comes and goes';
   return Object.entries(channels).flatMap(([name, { presence }]): Finding[] => {

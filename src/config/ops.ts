@@ -25,7 +25,7 @@ export const ops = section(
     }).prefault('127.0.0.1:9090'),
     readyNeedsNats: flag({
       description:
-        'Whether `/readyz` fails while NATS is away. Set it to true in a Deployment of its own; keep it false beside a service, where a NATS outage must not take the service out of rotation.',
+        'Whether `/readyz` fails while NATS is away, and until what it keeps of revocations was read. Set it to true in a Deployment of its own; keep it false beside a service, where a NATS outage must not take the service out of rotation.',
     }).prefault(false),
     token: text({
       type: 'token, 16 characters or more',

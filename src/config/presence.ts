@@ -56,7 +56,15 @@ export const presence = either(
   },
 ).optional();
 
-export const BACKEND_EVENTS = ['occupied', 'vacated', 'join', 'leave'] as const;
+export const BACKEND_EVENTS = [
+  'connected',
+  'disconnected',
+  'occupied',
+  'vacated',
+  'join',
+  'leave',
+  'instances',
+] as const;
 
 /** What backends can be told over NATS. */
 export type BackendEvent = (typeof BACKEND_EVENTS)[number];
@@ -68,7 +76,7 @@ export const events = list(
   }),
   {
     description:
-      'What is published on `<prefix>.event.…` for backends: channels that are `occupied` and `vacated`; members who `join` and `leave`, on routes with `presence`. [presence.md](presence.md).',
+      'What is published on `<prefix>.event.…` for backends: streams that are `connected` and `disconnected`; channels that are `occupied` and `vacated`; members who `join` and `leave`, on routes with `presence`; `instances` that appear and are gone. [presence.md](presence.md#what-backends-are-told).',
     example: '[join, leave]',
   },
 ).prefault([]);
@@ -78,5 +86,5 @@ export const members = count({
   min: 100,
   max: 10_000_000,
   description:
-    'Members of all channels with `presence` that an instance knows by name, over all instances; about 400 bytes each. Those beyond are counted, but not listed, and nobody is told when they come and go.',
+    'Members of all channels with `presence` that an instance knows by name, over all instances; 350 to 600 bytes each. Those beyond are counted, but not listed, and nobody is told when they come and go.',
 }).prefault(100_000);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Queue } from '../queue.ts';
 import type { Destination } from '../routing/router.ts';
 import type { ControlCode } from './codes.ts';
+import { notFound } from './not-found.ts';
 import { ControlError, type Part, type Served, spread } from './operation.ts';
 import {
   type ActOutput,
@@ -54,7 +55,7 @@ export function actingOperations<S>(deps: ActingDeps<S>): Served[] {
         const how = { isVouched: input.vouched ?? false };
         return actOn(deps, input, channels, (stream) => deps.subscribe(stream, found, how));
       },
-      merge: (parts, input) => merge(parts, input),
+      merge: (...all) => merge(...all),
     }),
     spread(unsubscribe, {
       part,
@@ -62,7 +63,7 @@ export function actingOperations<S>(deps: ActingDeps<S>): Served[] {
         const channels = [...new Set(input.channels)];
         return actOn(deps, input, channels, (stream) => deps.unsubscribe(stream, channels));
       },
-      merge: (parts, input) => merge(parts, input),
+      merge: (...all) => merge(...all),
     }),
   ];
 }
@@ -89,12 +90,15 @@ async function actOn<S>(
   };
 }
 
-function merge(parts: readonly Part<ActOutput>[], { connection, channels }: UnsubscribeInput): ActOutput {
+function merge(
+  parts: readonly Part<ActOutput>[],
+  { connection, channels }: UnsubscribeInput,
+  missing: readonly string[],
+): ActOutput {
   const streams = parts.reduce((sum, { part }) => sum + part.streams, 0);
   if (streams === 0) {
-    if (connection !== undefined)
-      throw new ControlError('CONNECTION_NOT_FOUND', 'no instance that answered has it');
-    throw new ControlError('USER_NOT_FOUND', 'no instance that answered has a stream of theirs');
+    if (connection !== undefined) throw notFound('CONNECTION_NOT_FOUND', 'it', missing);
+    throw notFound('USER_NOT_FOUND', 'a stream of theirs', missing);
   }
   const merged = [...new Set(channels)].map((channel) => {
     const found = parts.flatMap(({ part }) => part.channels.filter((result) => result.channel === channel));

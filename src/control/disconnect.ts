@@ -1,4 +1,5 @@
-import { type Served, spread } from './operation.ts';
+import { notFound } from './not-found.ts';
+import { ControlError, type Served, spread } from './operation.ts';
 import { type DisconnectInput, disconnect, disconnectPart } from './operations/disconnect.ts';
 
 export type DisconnectWhose =
@@ -14,16 +15,24 @@ export interface DisconnectDeps {
       how: { readonly reconnect: boolean | undefined; readonly retryMs: number | undefined },
     ): number;
   };
+  /** Whether a route serves a channel. */
+  isServed(channel: string): boolean;
 }
 
-export function disconnectOperations({ live }: DisconnectDeps): Served[] {
+export function disconnectOperations({ live, isServed }: DisconnectDeps): Served[] {
   return [
     spread(disconnect, {
       part: disconnectPart,
       each: (input) => ({
         closed: live.disconnect(whoseOf(input), { reconnect: input.reconnect, retryMs: input.retry }),
       }),
-      merge: (parts) => ({ closed: parts.reduce((sum, { part }) => sum + part.closed, 0) }),
+      merge: (parts, { connection, channel }, missing) => {
+        const closed = parts.reduce((sum, { part }) => sum + part.closed, 0);
+        if (closed === 0 && connection !== undefined) throw notFound('CONNECTION_NOT_FOUND', 'it', missing);
+        if (closed === 0 && channel !== undefined && !isServed(channel))
+          throw new ControlError('CHANNEL_NOT_FOUND', 'no route serves this channel');
+        return { closed };
+      },
     }),
   ];
 }

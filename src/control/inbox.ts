@@ -1,7 +1,7 @@
 import type { Destination, Router } from '../routing/router.ts';
 import { ControlError, type Served, single } from './operation.ts';
 import { inbox, read, unread } from './operations/inbox.ts';
-import { userParameter } from './publish-target.ts';
+import { userParameter } from './publish/publish-target.ts';
 
 interface Count {
   readonly channel: string;

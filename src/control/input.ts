@@ -10,8 +10,8 @@ const MAX_PROBLEMS = 3;
  * What was asked, checked.
  * @throws ControlError CONTROL_INVALID, which names fields and types and never a value: it may be a token
  */
-export function readInput<I>({ input }: Spec<I>, object: Readonly<Record<string, unknown>>): I {
-  const read = input.safeParse(object);
+export function readInput<I>({ input }: Pick<Spec<I>, 'input'>, given: unknown): I {
+  const read = input.safeParse(given);
   if (read.success) return read.data;
   const problems = read.error.issues.slice(0, MAX_PROBLEMS).map((issue) => describe(issue, input));
   throw new ControlError('CONTROL_INVALID', problems.join('; '));
@@ -21,7 +21,8 @@ function describe(issue: z.core.$ZodIssue, schema: unknown): string {
   const place = issue.path.map(String).join('.');
   const where = place === '' ? '' : `${clip(place)}: `;
   if (issue.code === 'unrecognized_keys') return `${where}${unknownField(issue, schema)}`;
-  return `${where}${issue.message.replace(/^Invalid input: /, '')}`;
+  const message = issue.message.replace(/^Invalid input: /, '');
+  return `${where}${message.endsWith(' received undefined') ? 'is required' : message}`;
 }
 
 function unknownField({ keys, path }: z.core.$ZodIssueUnrecognizedKeys, schema: unknown): string {

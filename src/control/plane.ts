@@ -46,6 +46,10 @@ export interface CallCount {
 
 const MAX_UNDER_WAY = 64;
 const MAX_WAITING = 1000;
+/** Of payloads of all calls that are under way or wait. What they become as objects may be twenty times as much. */
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
+/** Of a question to the others, besides what it says of who calls. */
+const HEADER_BYTES = 128;
 
 /**
  * The operations, whoever calls them: checked, bounded, spread over the instances where they have a part in it, and audited. There
@@ -58,7 +62,7 @@ export class Plane {
   readonly #complaints: Complaints;
   readonly #options: PlaneOptions;
   readonly #served: ReadonlyMap<string, Served>;
-  readonly #gate = new Gate({ underWay: MAX_UNDER_WAY, waiting: MAX_WAITING });
+  readonly #gate = new Gate({ underWay: MAX_UNDER_WAY, waiting: MAX_WAITING, bytes: MAX_HELD_BYTES });
   readonly #calls: Calls;
   readonly #responder: Responder;
   readonly #service: Service | undefined;
@@ -79,7 +83,7 @@ export class Plane {
   }
 
   connected(connection: NatsConnection): void {
-    this.#service?.connected(connection);
+    this.#service?.connected(this.#options.bus.guarded(connection));
   }
 
   reconnected(): void {
@@ -151,9 +155,10 @@ export class Plane {
     try {
       const object = payload instanceof Uint8Array ? fromBytes(payload, spec.maxBytes) : payload;
       const input = readInput(spec, object);
-      const answer = this.#gate.pass(() => this.#run(served, object, input, caller));
+      const bytes = payload instanceof Uint8Array ? payload.length : 0;
+      const answer = this.#gate.pass(() => this.#run(served, object, input, caller), bytes);
       if (answer === undefined)
-        throw new ControlError('CONTROL_BUSY', `${MAX_WAITING} calls wait already; try again in a moment`);
+        throw new ControlError('CONTROL_BUSY', 'too much waits already; try again in a moment');
       return { input, outcome: answer.then(succeeded, failed) };
     } catch (error) {
       return { input: undefined, outcome: Promise.resolve(failed(error)) };
@@ -169,13 +174,24 @@ export class Plane {
     await this.#settled();
     const known = peers.all.map(({ instance }) => instance);
     const payload = Buffer.from(JSON.stringify(object));
-    const asked = this.#calls.gather(served.spec.name, payload, callerHeaders(caller));
+    const headers = callerHeaders(caller);
+    this.#checkSize(payload, headers);
+    const asked = this.#calls.gather(served.spec.name, payload, headers);
     const [own, others] = await Promise.all([takePart(served, input, caller, log), asked]);
     const parts = readParts(served, peers.own.instance, own, others);
     const answered = parts.map(({ instance }) => instance).sort();
     const missing = known.filter((instance) => !answered.includes(instance));
     const merged = served.merge(parts, input, missing);
     return { ...(merged as object), instances: { answered, missing } };
+  }
+
+  // Otherwise it would be done here alone.
+  #checkSize({ length }: Uint8Array, headers: Readonly<Record<string, string>>): void {
+    const { maxPayloadBytes = Number.POSITIVE_INFINITY } = this.#options.bus;
+    const fields = Buffer.byteLength(JSON.stringify(headers));
+    if (length + fields + HEADER_BYTES <= maxPayloadBytes) return;
+    const message = `${length} bytes are too many to be passed on: NATS takes ${maxPayloadBytes}, headers included`;
+    throw new ControlError('CONTROL_TOO_LARGE', message);
   }
 
   // An instance that has just come would not know whom to ask, and leave the others out without a word.

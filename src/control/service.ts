@@ -97,7 +97,9 @@ export class Service implements Due {
         });
     } catch (error) {
       // ClosedConnectionError: `connected` comes.
-      this.#options.log.debug({ error: messageOf(error) }, 'the NATS service could not be started');
+      if (connection.isClosed()) return;
+      // What the library does not take, such as a version that is none: it will not take it later.
+      this.#options.log.error({ error: messageOf(error) }, 'the NATS service cannot be offered from here');
     }
   }
 

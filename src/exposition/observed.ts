@@ -53,13 +53,15 @@ export interface Observed {
   /** Absent where no route has presence. */
   presence():
     | {
+        readonly channels: number;
         readonly members: number;
         readonly hidden: number;
         readonly incomplete: number;
         readonly messages: Readonly<Record<string, number>>;
-        readonly events: Readonly<Record<string, number>>;
       }
     | undefined;
+  /** Events for backends, by what became of them. */
+  backendEvents(): Readonly<Record<string, number>>;
   jwksFetches(): { readonly all: number; readonly failed: number };
   /** What was asked of the services that say who may listen, by their key under `auth`. */
   authQuestions(): Iterable<[{ readonly service: string }, number]>;

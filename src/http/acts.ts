@@ -5,7 +5,7 @@ import type { Hub } from '../hub/hub.ts';
 import { Joining } from '../hub/joining.ts';
 import type { Opened } from '../hub/recovery.ts';
 import { encodeControl } from '../protocol/sse.ts';
-import type { RefusalCode, UnsubscribeReason } from '../reasons.ts';
+import type { ActRefusal, UnsubscribeReason } from '../reasons.ts';
 import type { Destination } from '../routing/router.ts';
 import { limitKey } from './address.ts';
 import { type ChannelState, REFUSED_STATES } from './channel-state.ts';
@@ -28,16 +28,6 @@ export interface ActsOptions {
   /** Counts a stream towards what it is on now. */
   recount(client: Client, destinations: readonly Destination[]): void;
 }
-
-/** Why a channel was not given to a stream: the code with which a request for it would be refused, or… */
-export type ActRefusal =
-  | RefusalCode
-  /** It is a long poll, which is answered once. */
-  | 'POLL'
-  /** The stream ended, or what it needs did not come in time. */
-  | 'NOT_LIVE'
-  /** Its reader is too far behind. */
-  | 'SLOW';
 
 /** What came of one act on one stream: by channel, why not; channels that are not named are as they were to be. */
 export type Refusals = ReadonlyMap<string, ActRefusal>;

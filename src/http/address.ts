@@ -32,7 +32,8 @@ export class ClientAddress {
   }
 
   of(peer: string, forwarded: string): string {
-    if (!this.#isTrusted(peer)) return peer;
+    // Asking a list costs a native object each time, an empty one as well: a tenth of what a stream costs to accept.
+    if (!this.behindProxies || !this.#isTrusted(peer)) return peer;
     const hops = this.#header === 'forwarded' ? forwardedFor(forwarded) : forwarded.split(',');
     let client = peer;
     for (const hop of hops.reverse()) {

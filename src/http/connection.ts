@@ -19,6 +19,13 @@ import type { HttpResponse } from './uws.ts';
 import type { Waiting } from './waiting.ts';
 import { Wire, type WireOwner } from './wire.ts';
 
+/** They must not throw. */
+export interface StreamWatcher {
+  opened(connection: Connection): void;
+  /** While it is still on its channels; after `opened`, once. */
+  ended(connection: Connection, ending: Ending): void;
+}
+
 /** What all connections of a server share. */
 export interface ConnectionContext {
   readonly clock: Clock;
@@ -32,6 +39,8 @@ export interface ConnectionContext {
   readonly limits: Config['limits'];
   /** Called when the stream is live on these channels, whose first bytes it has been given. */
   joined?(connection: Connection, channels: readonly Channel[]): void;
+  /** Told of streams that went live. Absent where nobody is to know. */
+  readonly watcher?: StreamWatcher | undefined;
   /** Called once when the stream has ended, by whatever path. */
   ended(connection: Connection, ending: Ending): void;
 }
@@ -179,6 +188,7 @@ export class Connection implements Subscriber, WireOwner, Due {
     hub.catchUp(this);
     const parts = greeting();
     this.#greeted = true;
+    this.#context.watcher?.opened(this);
     this.recovery = undefined;
     this.#progress = hub.progress(this.channels);
     this.#wire.writeOwn(parts);
@@ -318,6 +328,7 @@ export class Connection implements Subscriber, WireOwner, Due {
   #finish(ending: Ending): void {
     if (!this.#open) return;
     this.#open = false;
+    if (this.#greeted) this.#context.watcher?.ended(this, ending);
     this.#wire.release();
     this.#countCompressed(-1);
     this.#context.wheel.cancel(this.#timer);

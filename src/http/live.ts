@@ -1,8 +1,9 @@
 import type { Aside } from '../hub/encoder.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Batch } from '../protocol/batch.ts';
+import type { Destination } from '../routing/router.ts';
 import { takeOff } from './acts.ts';
-import { Connection } from './connection.ts';
+import { type Client, Connection } from './connection.ts';
 import type { Poll } from './poll.ts';
 import type { Streams } from './streams.ts';
 
@@ -16,6 +17,8 @@ export interface LiveOptions {
   readonly streams: Pick<Streams, 'connections' | 'polls'>;
   /** `sse.control`. */
   readonly control: boolean;
+  /** Counts a stream towards what it is on now. */
+  recount(client: Client, destinations: readonly Destination[]): void;
 }
 
 export interface Dismissal {
@@ -33,6 +36,8 @@ const STRIDE = 32;
 /** What is done from outside to streams that are open here. What concerns thousands is done in slices, in the order it was asked for. */
 export class Live {
   readonly #options: LiveOptions;
+  /** To be ended in a turn to come. */
+  readonly #dismissed = new WeakSet<Stream>();
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -42,7 +47,9 @@ export class Live {
   pick(whose: Whose): Stream[] {
     const { connections, polls } = this.#options.streams;
     const picks = picker(whose);
-    return [...connections, ...polls].filter((stream) => !stream.isEnding && picks(stream));
+    return [...connections, ...polls].filter(
+      (stream) => !stream.isEnding && !this.#dismissed.has(stream) && picks(stream),
+    );
   }
 
   /**
@@ -65,6 +72,7 @@ export class Live {
   /** Ends streams, telling `disconnected`; says how many. */
   disconnect(whose: Whose, { reconnect = true, retryMs }: Dismissal = {}): number {
     const streams = this.pick(whose);
+    for (const stream of streams) this.#dismissed.add(stream);
     this.#each(streams, (stream) => stream.close('disconnected', retryMs, { isFinal: !reconnect }));
     return streams.length;
   }
@@ -81,12 +89,18 @@ export class Live {
       stream.close('channel-closed', undefined, { isFinal: true });
       return;
     }
-    const { hub, control } = this.#options;
-    if (stream instanceof Connection)
-      stream.whenSettled(() =>
-        takeOff(stream, [channel], { reason: 'channel-closed', hub, control, left: () => undefined }),
+    const { hub, control, recount } = this.#options;
+    const left = () =>
+      recount(
+        stream.client,
+        stream.channels.map(({ destination }) => destination),
       );
-    else for (const on of [...stream.channels]) if (on.name === channel) hub.unsubscribe(stream, on);
+    if (stream instanceof Connection) {
+      stream.whenSettled(() => takeOff(stream, [channel], { reason: 'channel-closed', hub, control, left }));
+      return;
+    }
+    for (const on of [...stream.channels]) if (on.name === channel) hub.unsubscribe(stream, on);
+    left();
   }
 
   #each(streams: readonly Stream[], act: (stream: Stream) => void): void {

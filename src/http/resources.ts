@@ -50,6 +50,7 @@ interface Call {
 
 type Refused = Objection & { readonly allow?: string };
 
+const EXPIRED: Denial = { refused: 'TOKEN_EXPIRED', badToken: false };
 /** Largest body of a request, in bytes. */
 const MAX_BODY_BYTES = 16 * 1024;
 /** Requests that are answered at a time. Each may hold a body for as long as its sender dawdles: uWebSockets.js gives up after 10 s of silence. */
@@ -158,12 +159,14 @@ export class Resources {
     call: Call,
     reading: Promise<ReadBody> | undefined,
   ): Promise<Refused | ResourceAnswer> {
+    // First: who has no right to ask is not waited for.
+    const outcome = await this.#permit(ask, call);
+    if ('refused' in outcome) return outcome;
     const bytes = await reading;
     if (bytes === 'too-large') return { refused: 'BODY_TOO_LARGE' };
     // Nobody is there to be answered.
     if (bytes === 'aborted') return { refused: 'BODY_MALFORMED' };
-    const outcome = await this.#permit(ask, call);
-    if ('refused' in outcome) return outcome;
+    if (this.#isOver(outcome.identity)) return EXPIRED;
     const { resource, method, destination } = call;
     const { identity } = outcome;
     const body = bytes === undefined ? undefined : parse(bytes);
@@ -172,23 +175,25 @@ export class Resources {
   }
 
   async #permit(ask: Ask, { destination, address }: Call): Promise<Permit | Denial> {
-    const { authenticator, config, failures, clock } = this.#options;
+    const { authenticator, config, failures } = this.#options;
     const { origin, userAgent } = ask;
-    const isOver = (identity: Identity | undefined) => (identity?.expiresAtMs ?? Infinity) <= clock.wall();
-    const expired: Denial = { refused: 'TOKEN_EXPIRED', badToken: false };
     const outcome = await authenticator.permit({
       token: findToken(ask, config.auth.token),
       destinations: [destination],
       client: limitKey(address),
       request: { address, origin, userAgent, channels: [destination.channel] },
       mayVerify: () => failures.mayVerify(address),
-      objection: ({ identity }) => (isOver(identity) ? expired : undefined),
+      objection: ({ identity }) => (this.#isOver(identity) ? EXPIRED : undefined),
     });
     if ('refused' in outcome) {
       if (outcome.badToken) failures.failed(address);
       return outcome;
     }
-    return isOver(outcome.identity) ? expired : outcome;
+    return this.#isOver(outcome.identity) ? EXPIRED : outcome;
+  }
+
+  #isOver(identity: Identity | undefined): boolean {
+    return (identity?.expiresAtMs ?? Infinity) <= this.#options.clock.wall();
   }
 
   #refuse(res: HttpResponse, ask: Ask, { refused: code, channel, detail, allow }: Refused): void {

@@ -41,7 +41,7 @@ import { findToken } from './token.ts';
 import { createApp, type HttpRequest, type HttpResponse, type LoadedUws, type TemplatedApp } from './uws.ts';
 import { Waiting } from './waiting.ts';
 
-export interface ServerOptions {
+export interface ServerOptions extends Pick<ConnectionContext, 'joined' | 'watcher'> {
   readonly config: Config;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
@@ -57,7 +57,6 @@ export interface ServerOptions {
   readonly authenticator: Pick<Authenticator, 'permit' | 'hasAutomaticChannels' | 'checksTokens'>;
   /** What there is beside the streams. */
   readonly resources: readonly Resource[];
-  readonly joined?: NonNullable<ConnectionContext['joined']>;
   /** The other processes on the same port. Default: there are none, and there must not be. */
   readonly others?: Others;
 }
@@ -124,8 +123,9 @@ export class Server {
     };
     this.#failures = new Failures(clock, config.auth.failureRatePerSecond, this.#others);
     const { checksTokens } = options.authenticator;
+    const { api, events } = config.control;
     // The control plane tells them.
-    const isSeen = config.control.api || config.ops.token !== undefined;
+    const isSeen = api || config.ops.token !== undefined || events.length > 0;
     this.#needsAddresses = isSeen || checksTokens || this.#admission.countsAddresses;
     this.#wanted = {
       encoding: this.#renderings.readsEncoding,

@@ -227,9 +227,12 @@ export class Hub implements ChannelOwner, Intake {
   keep(destination: Destination, publication: Publication, offset: number): void {
     const { route, channel } = destination;
     const { log } = this.#options.source(route);
-    this.#options.metrics.route(route.name).publications += 1;
+    const metrics = this.#options.metrics.route(route.name);
+    metrics.publications += 1;
     const history = log.histories.get(channel) ?? this.#history(log, destination);
-    history.append(this.#encoder.entry(log, publication, offset));
+    const entry = this.#encoder.entry(log, publication, offset);
+    metrics.publishedBytes += entry.bytes.length;
+    history.append(entry);
     history.retire();
   }
 

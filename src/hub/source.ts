@@ -93,4 +93,6 @@ export interface ArchivePage {
   readonly after: number;
   /** Why there is less than was asked for: part of it no longer exists, or it was over the limit. */
   readonly cut?: GapReason;
+  /** What the log still has up to here was left out as over the limit, whatever `cut` says besides. Absent: nothing was. */
+  readonly omittedThrough?: number;
 }

@@ -6,7 +6,7 @@ import type { Publication, Source } from '../hub/source.ts';
 import type { Logger } from '../log.ts';
 import type { Destination, Route } from '../routing/router.ts';
 import { InboxMetrics } from './metrics.ts';
-import { type Listing, listing, type PendingQuery } from './pending.ts';
+import { type Listing, PendingList, type PendingQuery } from './pending.ts';
 import { type Mark, positionOf, wanted } from './position.ts';
 import { type Counted, Reading } from './reading.ts';
 import { InboxRefusal } from './refusal.ts';
@@ -161,14 +161,11 @@ export class Inbox {
     const after = query.after === undefined ? 0 : positionOf(query.after, source.log);
     const newest = await this.#reading.newest(source);
     if (after > newest) throw new InboxRefusal('INBOX_POSITION', 'nothing has come so far as `after` says');
-    const { kept, missedThrough } = await this.#reading.run(() =>
-      this.#reading.page(destination, source, state.through, newest),
+    const list = new PendingList(query, after);
+    const missedThrough = await this.#reading.run(destination, () =>
+      this.#reading.unread(destination, source, { state, through: newest }, (unread) => list.show(unread)),
     );
-    return listing(
-      { channel: destination.channel, state, kept, missedThrough, after },
-      query,
-      this.#options.clock.wall(),
-    );
+    return list.answer(destination.channel, state, missedThrough);
   }
 
   /** Marks messages as read; gives what is unread then. @throws InboxRefusal */
@@ -179,8 +176,10 @@ export class Inbox {
     const asked = wanted(mark, source.log, newest);
     const counted = await this.#counted(destination, await this.#state(destination));
     await this.#check(destination, asked.read, counted);
-    const { state, isNew } = await this.#store.change(channel, (stored) =>
-      combined(stored, asked, { unread: counted.unread, through: Math.min(counted.through, newest) }),
+    const { state = counted.unread.state, isNew } = await this.#store.change(channel, (stored) =>
+      stored === undefined && wasNeverUsed(counted, newest)
+        ? undefined
+        : combined(stored, asked, { unread: counted.unread, through: Math.min(counted.through, newest) }),
     );
     this.metrics.marks[isNew ? 'written' : 'unchanged'] += 1;
     if (isNew) this.#options.bus.publish(this.#subject, JSON.stringify({ channel, ...state }));
@@ -195,16 +194,19 @@ export class Inbox {
 
   /**
    * That what is read singly are messages of the channel. What is not known to be unread may be read, ended or uncounted, or be
-   * another's: one read of the stream tells of all, whatever somebody makes up.
+   * another's: one read of the stream tells of all, whatever somebody makes up. What may have been there and is gone, or lies before what was
+   * read, passes: it is of no consequence to anybody else.
    */
   async #check(destination: Destination, offsets: readonly number[], { unread }: Counted): Promise<void> {
     const doubtful = offsets.filter((offset) => !unread.has(offset) && !isRead(unread.state, offset));
     const [first, last] = [doubtful[0], doubtful.at(-1)];
     if (first === undefined || last === undefined) return;
     const source = this.#source(destination);
-    const { kept } = await this.#reading.run(() => this.#reading.page(destination, source, first - 1, last));
+    const { kept, after } = await this.#reading.run(destination, () =>
+      this.#reading.page(destination, source, first - 1, last),
+    );
     const found = new Set(kept.map(({ offset }) => offset));
-    const stranger = doubtful.find((offset) => !found.has(offset));
+    const stranger = doubtful.find((offset) => offset > after && !found.has(offset));
     if (stranger !== undefined)
       throw new InboxRefusal('INBOX_POSITION', `no message of this inbox has the offset ${stranger}`);
   }
@@ -225,7 +227,9 @@ export class Inbox {
     const tally = this.#tallies.get(destination.channel);
     const known = tally?.counted;
     if (known !== undefined) return known;
-    return this.#reading.run(() => this.#reading.count(destination, this.#source(destination), state));
+    return this.#reading.run(destination, () =>
+      this.#reading.count(destination, this.#source(destination), state),
+    );
   }
 
   #source({ route }: Destination): Source {
@@ -259,6 +263,15 @@ export class Inbox {
 export function createInbox({ routes, ...options }: InboxOptions): Inbox | undefined {
   const theirs = routes.filter(({ config }) => config.inbox);
   return theirs.length === 0 ? undefined : new Inbox({ ...options, routes: theirs });
+}
+
+/**
+ * Whether nothing waits and nothing was read, as far as the newest that there is. Nothing is stored then: users make up as many names of channels as
+ * a route with a parameter to spare takes.
+ */
+function wasNeverUsed({ unread, through }: Counted, newest: number): boolean {
+  const { state, count, hasMore } = unread;
+  return count === 0 && !hasMore && state.through === 0 && state.read.length === 0 && through >= newest;
 }
 
 /** What is read with what is asked for, in as few words as can be. @throws InboxRefusal INBOX_FULL */

@@ -1,6 +1,6 @@
 import { formatPosition } from '../protocol/cursor.ts';
 import { endOf, type Kept } from './reading.ts';
-import { isRead, type ReadState } from './state.ts';
+import type { ReadState } from './state.ts';
 import type { UnreadCount } from './tally.ts';
 
 /** In which order messages are listed: as they came, or the more urgent first. */
@@ -32,39 +32,53 @@ export interface Listing {
   readonly next?: string;
 }
 
-/** What a channel has after what is read up to. */
-export interface Found {
-  readonly channel: string;
-  readonly state: ReadState;
-  readonly kept: readonly Kept[];
-  /** What lies up to here was too much to be looked at; 0: nothing. */
-  readonly missedThrough: number;
-  /** Where the list begins. */
-  readonly after: number;
-}
-
 /** Most of the data of one list, in bytes: with what is around it, it fits into one NATS message (`max_payload`, 1 MiB). */
 const MAX_LIST_BYTES = 512 * 1024;
 const PRIORITIES = ['normal', 'high', 'urgent'] as const;
 
-/** What is unread of what was found; `nowMs` since the Unix epoch. */
-export function listing(found: Found, { limit, order }: PendingQuery, nowMs: number): UnreadCount & Listing {
-  const { channel, state, kept, missedThrough, after } = found;
-  const unread = kept.filter(
-    ({ offset, publication }) => !isRead(state, offset) && (endOf(publication) ?? Infinity) > nowMs,
-  );
-  const asked = unread.filter(({ offset }) => offset > after);
-  if (order === 'priority') asked.sort((a, b) => rank(b) - rank(a) || a.offset - b.offset);
-  const list = fitting(asked.slice(0, limit), state.epoch);
-  const last = list.at(-1);
-  return {
-    channel,
-    unread: unread.length,
-    ...(missedThrough > state.through && { more: true as const }),
-    through: formatPosition(state.epoch, state.through),
-    list,
-    ...(order === 'time' && last !== undefined && list.length < asked.length && { next: last.id }),
-  };
+/** The first of what is unread, in the order that was asked for; and how much there is. */
+export class PendingList {
+  readonly #query: PendingQuery;
+  readonly #after: number;
+  #first: readonly Kept[] = [];
+  #asked = 0;
+  #unread = 0;
+
+  /** `after`: the offset that the query says, or 0. */
+  constructor(query: PendingQuery, after: number) {
+    this.#query = query;
+    this.#after = after;
+  }
+
+  /** Looks at some of what is unread. No more of it is held than may be listed. */
+  show(unread: readonly Kept[]): void {
+    const asked = unread.filter(({ offset }) => offset > this.#after);
+    this.#unread += unread.length;
+    this.#asked += asked.length;
+    const isUrgentFirst = this.#query.order === 'priority';
+    const inOrder = [...asked, ...this.#first].sort(
+      (a, b) => (isUrgentFirst ? rank(b) - rank(a) : 0) || a.offset - b.offset,
+    );
+    const sizeOf = ({ publication }: Kept) => publication.data.length;
+    this.#first = fitting(inOrder.slice(0, this.#query.limit), sizeOf);
+  }
+
+  /** The answer; what lies up to `missedThrough` was not shown. */
+  answer(channel: string, { epoch, through }: ReadState, missedThrough: number): UnreadCount & Listing {
+    const listed = this.#first.map((kept) => toPending(kept, epoch));
+    // As JSON: text of quotes or control characters grows.
+    const list = fitting(listed, (message) => Buffer.byteLength(JSON.stringify(message)));
+    const last = list.at(-1);
+    const hasNext = this.#query.order === 'time' && list.length < this.#asked;
+    return {
+      channel,
+      unread: this.#unread,
+      ...(missedThrough > through && { more: true as const }),
+      through: formatPosition(epoch, through),
+      list,
+      ...(hasNext && last !== undefined && { next: last.id }),
+    };
+  }
 }
 
 function rank({ publication }: Kept): number {
@@ -72,17 +86,13 @@ function rank({ publication }: Kept): number {
 }
 
 /** As many as fit, and one at least. */
-function fitting(kept: readonly Kept[], epoch: string): Pending[] {
-  const list: Pending[] = [];
+function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): readonly T[] {
   let bytes = 0;
-  for (const each of kept) {
-    const message = toPending(each, epoch);
-    // As JSON: text of quotes or control characters grows.
-    bytes += Buffer.byteLength(JSON.stringify(message));
-    if (bytes > MAX_LIST_BYTES && list.length > 0) break;
-    list.push(message);
-  }
-  return list;
+  const end = items.findIndex((item, index) => {
+    bytes += bytesOf(item);
+    return bytes > MAX_LIST_BYTES && index > 0;
+  });
+  return end < 0 ? items : items.slice(0, end);
 }
 
 function toPending({ offset, publication }: Kept, epoch: string): Pending {

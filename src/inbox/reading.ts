@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts';
 import { isShaped } from '../hub/shaper.ts';
 import type { Publication, Source } from '../hub/source.ts';
-import { Queue } from '../queue.ts';
 import type { Destination } from '../routing/router.ts';
 import type { InboxMetrics } from './metrics.ts';
 import { InboxRefusal } from './refusal.ts';
-import type { ReadState } from './state.ts';
+import { isRead, type ReadState } from './state.ts';
+import { Turns } from './turns.ts';
 import { MAX_COUNTED, Unread, type Waiting } from './unread.ts';
 
 export interface ReadingOptions {
@@ -13,10 +13,15 @@ export interface ReadingOptions {
   readonly metrics: InboxMetrics;
 }
 
-/** Channels that are read at a time; the others wait for their turn. */
+/** Channels that are read at a time; the others wait for their turn, and so does who wants more of the same one. */
 const CONCURRENT_READS = 16;
-/** Most of the payloads of one channel that are read at a time, in bytes. */
+/** Most of the payloads of one channel that are held at a time, in bytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Times that the stream is read for one count: further back where the newest are large, or read already. */
+const MAX_PAGES = 4;
+
+/** How long who waited for their turn may be given what was read in the turn before, in milliseconds. */
+const PAGE_GOOD_MS = 1_000;
 
 /** What a channel has that may be unread, as of one moment. */
 export interface Counted {
@@ -31,18 +36,30 @@ export interface Kept {
   readonly publication: Publication;
 }
 
+/** One reading of a channel's log. */
+export interface Page {
+  /** In order of offset, the newest {@link MAX_COUNTED} of what was asked for. */
+  readonly kept: readonly Kept[];
+  /** What lies up to here was too much to be read; 0: nothing. */
+  readonly missedThrough: number;
+  /** Whatever the channel had after this position is in `kept`: what was there before may be gone. */
+  readonly after: number;
+}
+
 /** Finds what waits in a channel's log: in memory where that goes back far enough, else in the stream. */
 export class Reading {
   readonly #options: ReadingOptions;
-  readonly #queue = new Queue(CONCURRENT_READS);
+  readonly #turns = new Turns(CONCURRENT_READS, (channel) => this.#pages.delete(channel));
+  /** What was read last of channels whose turn it is: for one who asks a hundred times at once, the stream is read once. */
+  readonly #pages = new Map<string, { readonly key: string; readonly page: Page; readonly readMs: number }>();
 
   constructor(options: ReadingOptions) {
     this.#options = options;
   }
 
-  /** Runs a piece of work when it is its turn. */
-  run<T>(work: () => Promise<T>): Promise<T> {
-    return this.#queue.run(work);
+  /** Runs a piece of work on a channel when it is its turn. Everything else here that reads the stream belongs into one. */
+  run<T>({ channel }: Destination, work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(channel, work);
   }
 
   /** The newest position that there is. @throws InboxRefusal INBOX_UNAVAILABLE */
@@ -58,34 +75,71 @@ export class Reading {
     const inMemory = fromMemory(destination, source, state.through, through);
     if (inMemory !== undefined) {
       this.#options.metrics.counts.memory += 1;
-      for (const message of inMemory) unread.add(message);
+      const nowMs = this.#options.clock.wall();
+      // Not what memory has itself: that is a frame, and must go when memory lets go of it.
+      for (const { offset, expiresMs } of inMemory)
+        if ((expiresMs ?? Infinity) > nowMs) unread.add({ offset, expiresMs });
     } else {
       this.#options.metrics.counts.stream += 1;
-      const { kept, missedThrough } = await this.page(destination, source, state.through, through);
-      for (const { offset, publication } of kept) unread.add({ offset, expiresMs: endOf(publication) });
+      const waiting: Waiting[] = [];
+      const missedThrough = await this.unread(destination, source, { state, through }, (kept) => {
+        waiting.unshift(
+          ...kept.map(({ offset, publication }) => ({ offset, expiresMs: endOf(publication) })),
+        );
+      });
+      for (const message of waiting) unread.add(message);
       unread.uncounted(missedThrough);
     }
-    unread.expire(this.#options.clock.wall());
     return { unread, through };
   }
 
   /**
-   * What there is after one position up to another, the newest {@link MAX_COUNTED} of it; what lies up to `missedThrough`, where
-   * that is not 0, was too much.
+   * Shows what is unread up to a position, the newest {@link MAX_COUNTED} of it: in parts, each in order, the newest part first. Gives up
+   * to where it was not looked at; 0: all was.
    * @throws InboxRefusal INBOX_UNAVAILABLE
    */
+  async unread(
+    destination: Destination,
+    source: Source,
+    { state, through }: { readonly state: ReadState; readonly through: number },
+    show: (kept: readonly Kept[]) => void,
+  ): Promise<number> {
+    const nowMs = this.#options.clock.wall();
+    let [end, room] = [through, MAX_COUNTED];
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const { kept, missedThrough } = await this.page(destination, source, state.through, end);
+      const unread = kept.filter(
+        ({ offset, publication }) => !isRead(state, offset) && (endOf(publication) ?? Infinity) > nowMs,
+      );
+      const surplus = unread.splice(0, Math.max(unread.length - room, 0)).at(-1);
+      show(unread);
+      if (surplus !== undefined) return surplus.offset;
+      end = missedThrough;
+      room -= unread.length;
+      if (end <= state.through || room === 0) break;
+    }
+    return end;
+  }
+
+  /** What there is after one position up to another. @throws InboxRefusal INBOX_UNAVAILABLE */
   async page(
     destination: Destination,
-    { archive }: Source,
+    { archive, log }: Source,
     after: number,
     through: number,
-  ): Promise<{ readonly kept: readonly Kept[]; readonly missedThrough: number }> {
+  ): Promise<Page> {
+    if (through <= after) return { kept: [], missedThrough: 0, after };
+    const key = `${log.epoch} ${after} ${through}`;
+    const last = this.#pages.get(destination.channel);
+    const readMs = this.#options.clock.now();
+    if (last?.key === key && readMs - last.readMs < PAGE_GOOD_MS) return last.page;
     const from = { kind: 'after', offset: after } as const;
     const range = { from, through, limit: MAX_COUNTED, maxBytes: MAX_BYTES };
-    if (through <= after) return { kept: [], missedThrough: 0 };
-    const page = await this.#try(async () => archive?.read(destination, range));
-    if (page === undefined || page.cut === 'unavailable') throw unavailable();
-    return { kept: page.publications, missedThrough: page.cut === 'too-many' ? page.after : 0 };
+    const read = await this.#try(async () => archive?.read(destination, range));
+    if (read === undefined || read.cut === 'unavailable') throw unavailable();
+    const page = { kept: read.publications, missedThrough: read.omittedThrough ?? 0, after: read.after };
+    this.#pages.set(destination.channel, { key, page, readMs });
+    return page;
   }
 
   async #try<T>(question: () => Promise<T>): Promise<T> {

@@ -68,18 +68,19 @@ export class ReadStore {
   }
 
   /**
-   * Stores what `change` makes of what is stored; gives what is stored then. It may be called several times.
+   * Stores what `change` makes of what is stored, if anything; gives what is stored then. It may be called several times.
    * @throws InboxRefusal INBOX_UNAVAILABLE, and what `change` throws
    */
   async change(
     channel: string,
-    change: (stored: ReadState | undefined) => ReadState,
-  ): Promise<{ readonly state: ReadState; readonly isNew: boolean }> {
+    change: (stored: ReadState | undefined) => ReadState | undefined,
+  ): Promise<{ readonly state: ReadState | undefined; readonly isNew: boolean }> {
     return this.#ask(async (kv) => {
       for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
         const { state: stored, revision } = await load(kv, channel);
         const state = change(stored);
-        if (stored !== undefined && covers(stored, state)) return { state: stored, isNew: false };
+        if (state === undefined || (stored !== undefined && covers(stored, state)))
+          return { state: stored, isNew: false };
         try {
           const value = encodeState(channel, state);
           await kv.put(keyOf(channel), value, { previousSeq: revision, timeout: REQUEST_TIMEOUT_MS });

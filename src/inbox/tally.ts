@@ -71,6 +71,7 @@ export class Tally implements Due {
     const { log } = this.#options.source;
     if (this.#unread === undefined || this.#unread.state.epoch !== log.epoch) return undefined;
     this.#unread.expire(this.#options.clock.wall());
+    if (this.#unread.isShort) return undefined;
     return { unread: this.#unread, through: Math.max(this.#through, log.offset) };
   }
 
@@ -119,7 +120,11 @@ export class Tally implements Due {
   }
 
   onDue(): void {
-    if (this.#isClosed || !this.#options.isRead()) return;
+    if (this.#isClosed) return;
+    if (!this.#options.isRead()) {
+      this.#joined.clear();
+      return;
+    }
     const isSure = this.counted !== undefined;
     // Where it is suspected it is older than anything.
     const goodMs = this.#joined.size > 0 ? STATE_GOOD_MS : Number.MAX_VALUE;
@@ -141,10 +146,12 @@ export class Tally implements Due {
     const arrived: Waiting[] = [];
     this.#arrived = arrived;
     try {
-      await this.#options.reading.run(() => this.#look(arrived));
+      await this.#options.reading.run(this.#options.destination, () => this.#look(arrived));
       this.#soon();
     } catch {
-      // InboxRefusal, which was counted and told to the log.
+      // InboxRefusal, which was counted and told to the log. However many come and go meanwhile, none is held on to: all are told then.
+      this.#joined.clear();
+      this.#told = '';
       this.#retryAtMs = this.#options.clock.now() + RETRY_MS;
       this.#soon();
     } finally {

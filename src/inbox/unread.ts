@@ -16,6 +16,7 @@ export class Unread {
   /** In ascending order. */
   #waiting: Waiting[] = [];
   #uncountedThrough = 0;
+  #isShort = false;
 
   constructor(state: ReadState) {
     this.state = state;
@@ -33,6 +34,11 @@ export class Unread {
   /** Whether there may be more, before those that are counted. */
   get hasMore(): boolean {
     return this.#uncountedThrough > this.state.through;
+  }
+
+  /** Whether what is counted went while there was more: what was not counted is to take its place. */
+  get isShort(): boolean {
+    return this.#isShort && this.hasMore;
   }
 
   get waiting(): readonly Waiting[] {
@@ -67,13 +73,17 @@ export class Unread {
 
   /** What is read by now; it must cover what was read before. */
   read(state: ReadState): void {
+    const { count } = this;
     this.state = state;
     this.#waiting = this.#waiting.filter(({ offset }) => !isRead(state, offset));
+    if (this.count < count) this.#isShort = true;
   }
 
   /** Lets go of what has ended. */
   expire(nowMs: number): void {
-    if (this.endsMs <= nowMs)
-      this.#waiting = this.#waiting.filter(({ expiresMs = Infinity }) => expiresMs > nowMs);
+    if (this.endsMs > nowMs) return;
+    this.#waiting = this.#waiting.filter(({ expiresMs = Infinity }) => expiresMs > nowMs);
+    // Not for each of them: where they end one after another, the stream would be read as often.
+    if (this.count < MAX_COUNTED / 2) this.#isShort = true;
   }
 }

@@ -1,7 +1,7 @@
 import type { Channel, Subscriber } from '../hub/channel.ts';
 import type { Route } from '../routing/router.ts';
 import { type Claims, chosenClaims, keyOf, SOMEBODY, type Visitor } from './member.ts';
-import type { Change, ChannelChanges } from './table.ts';
+import type { Change, ChannelChange, ChannelChanges } from './table.ts';
 import type { Tracking } from './tracking.ts';
 
 /** A subscriber of whom it is known who they are. */
@@ -10,9 +10,24 @@ export interface Attendee extends Subscriber {
   readonly client: { readonly identity: Visitor | undefined };
 }
 
+type Who = Pick<Attendee, 'id' | 'client'>;
+type Where = Pick<Channel, 'name' | 'destination'>;
+
 /** Whether a subscriber is a stream or a poll. What holds a channel open until one may go live on it is none: nobody has come. */
-export function isAttendee(subscriber: Subscriber): subscriber is Attendee {
+function isAttendee(subscriber: Subscriber): subscriber is Attendee {
   return 'client' in subscriber;
+}
+
+/** For a hub that is there before it. */
+export function attendanceOf(attendance: () => Attendance | undefined) {
+  return {
+    joined(subscriber: Subscriber, channel: Channel): void {
+      if (isAttendee(subscriber)) attendance()?.joined(subscriber, channel);
+    },
+    left(subscriber: Subscriber, channel: Channel): void {
+      if (isAttendee(subscriber)) attendance()?.left(subscriber, channel);
+    },
+  };
 }
 
 /** Somebody's streams on one channel, here. */
@@ -54,7 +69,7 @@ export class Attendance {
     return this.#changed.size > 0;
   }
 
-  joined(subscriber: Attendee, { name, destination }: Channel): void {
+  joined(subscriber: Who, { name, destination }: Where): void {
     const tracking = this.#options.tracking.get(destination.route);
     if (tracking === undefined) return;
     const { presence } = tracking;
@@ -70,7 +85,7 @@ export class Attendance {
     if (key !== SOMEBODY || seat.connections === 1) this.#note(name, seats, key, seat);
   }
 
-  left(subscriber: Attendee, { name, destination }: Channel): void {
+  left(subscriber: Who, { name, destination }: Where): void {
     const tracking = this.#options.tracking.get(destination.route);
     if (tracking === undefined) return;
     const key = tracking.presence === undefined ? SOMEBODY : keyOf(subscriber.id, subscriber.client.identity);
@@ -83,37 +98,29 @@ export class Attendance {
   }
 
   /** What has changed since the last time, for the others. Who came and went meanwhile is not told of. */
-  *takeChanges(): Generator<ChannelChanges> {
+  *takeChanges(): Generator<ChannelChange> {
     const changed = this.#changed;
     this.#changed = new Map();
     for (const [channel, keys] of changed) {
       const seats = this.#channels.get(channel);
       if (seats === undefined) continue;
-      const changes: Change[] = [];
       for (const key of keys) {
         const seat = seats.byKey.get(key);
         if (seat === undefined) continue;
-        if (seat.connections !== seat.told) changes.push(changeOf(key, seat));
+        const isNew = seat.connections !== seat.told;
         seat.told = seat.connections;
         if (seat.connections === 0) seats.byKey.delete(key);
+        if (isNew) yield { channel, total: seats.taken, change: changeOf(key, seat) };
       }
-      if (changes.length > 0) yield { channel, total: seats.taken, changes };
       if (seats.byKey.size === 0) this.#channels.delete(channel);
     }
   }
 
-  /** Everybody that is here, so many at a time; what changes meanwhile may be in it, or not. */
-  *all(most: number): Generator<ChannelChanges> {
+  /** Everybody that is here. May be gone through over a while: each is what holds when it is taken, and who comes meanwhile may be in it, or not. */
+  *all(): Generator<ChannelChange> {
     for (const [channel, seats] of this.#channels) {
-      let changes: Change[] = [];
-      for (const [key, seat] of seats.byKey) {
-        if (seat.connections === 0) continue;
-        changes.push(changeOf(key, seat));
-        if (changes.length < most) continue;
-        yield { channel, total: seats.taken, changes };
-        changes = [];
-      }
-      if (changes.length > 0) yield { channel, total: seats.taken, changes };
+      for (const [key, seat] of seats.byKey)
+        if (seat.connections > 0) yield { channel, total: seats.taken, change: changeOf(key, seat) };
     }
   }
 
@@ -136,7 +143,7 @@ export class Attendance {
 function setClaims(seat: Seat, claims: Claims | undefined): void {
   if (JSON.stringify(claims) === JSON.stringify(seat.claims)) return;
   seat.claims = claims;
-  seat.told = -1;
+  if (seat.told > 0) seat.told = -1;
 }
 
 function changeOf(key: string, { connections, sinceMs, claims }: Seat): Change {

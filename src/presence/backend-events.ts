@@ -30,10 +30,10 @@ export class BackendEvents {
     return events.some((event) => this.#wanted.has(event));
   }
 
-  /** `name`: the end of the subject, such as `channel.occupied`. */
+  /** `name`: the end of the subject, such as `channel.occupied`. `fields` may name another instance than this one. */
   tell(name: string, fields: Readonly<Record<string, unknown>>): void {
     const { prefix, instance, wall, publish } = this.#options;
-    const payload = JSON.stringify({ ...fields, instance, time: new Date(wall()).toISOString() });
+    const payload = JSON.stringify({ instance, ...fields, time: new Date(wall()).toISOString() });
     if (publish(`${prefix}.event.${name}`, payload)) this.counts.sent += 1;
     else this.counts.dropped += 1;
   }

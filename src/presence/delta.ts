@@ -1,5 +1,6 @@
+import { isInstance } from '../cluster/peer.ts';
 import type { Claims } from './member.ts';
-import type { Change, ChannelChanges } from './table.ts';
+import type { Change, ChannelChange, ChannelChanges } from './table.ts';
 
 /** What instances tell each other of who is there. */
 export type PresenceMessage =
@@ -10,12 +11,13 @@ export type PresenceMessage =
       readonly number: number;
       readonly channels: readonly ChannelChanges[];
     }
-  /** Asks for everything. */
-  | { readonly kind: 'ask'; readonly instance: string }
+  /** Asks for everything; `question`: what the answer is known by. */
+  | { readonly kind: 'ask'; readonly instance: string; readonly question: number }
   /** Everything, in parts; `number`: of the last delta before this part. */
   | {
       readonly kind: 'part';
       readonly instance: string;
+      readonly question: number;
       readonly number: number;
       readonly channels: readonly ChannelChanges[];
       readonly part: number;
@@ -26,8 +28,6 @@ export type PresenceMessage =
 export const MESSAGE_BYTES = 64 * 1024;
 /** Largest that is read. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
-/** Changes of one channel that are looked at together. */
-export const MOST_CHANGES = 500;
 
 type Written = [key: string, connections: number, sinceMs: number, claims?: Claims];
 
@@ -41,25 +41,19 @@ export function encodeMessage(message: PresenceMessage): string {
   return JSON.stringify({ ...message, channels });
 }
 
-/** Puts changes together so that each message has a fitting size; gives none where there are no changes. */
-export function* portions(changes: Iterable<ChannelChanges>): Generator<readonly ChannelChanges[]> {
-  let portion: ChannelChanges[] = [];
+/** Puts changes together so that each message has a fitting size; gives none where there are no changes. A change is taken only when it is put in. */
+export function* portions(
+  changes: Iterable<ChannelChange>,
+  messageBytes = MESSAGE_BYTES,
+): Generator<readonly ChannelChanges[]> {
+  let portion: { channel: string; total: number; changes: Change[] }[] = [];
   let bytes = 0;
-  for (const { channel, total, changes: all } of changes) {
-    let some: Change[] = [];
-    for (const change of all) {
-      some.push(change);
-      bytes += sizeOf(change);
-      if (bytes < MESSAGE_BYTES && some.length < MOST_CHANGES) continue;
-      portion.push({ channel, total, changes: some });
-      some = [];
-      if (bytes < MESSAGE_BYTES) continue;
-      yield portion;
-      [portion, bytes] = [[], 0];
-    }
-    if (some.length > 0) portion.push({ channel, total, changes: some });
-    bytes += channel.length + PER_CHANNEL_BYTES;
-    if (bytes < MESSAGE_BYTES) continue;
+  for (const { channel, total, change } of changes) {
+    const last = portion.at(-1);
+    if (last?.channel === channel) last.changes.push(change);
+    else portion.push({ channel, total, changes: [change] });
+    bytes += sizeOf(change) + (last?.channel === channel ? 0 : channel.length + PER_CHANNEL_BYTES);
+    if (bytes < messageBytes) continue;
     yield portion;
     [portion, bytes] = [[], 0];
   }
@@ -71,14 +65,15 @@ export function decodeMessage(payload: Uint8Array): PresenceMessage | undefined 
   if (payload.length > MAX_MESSAGE_BYTES) return undefined;
   const value = parsed(payload);
   if (!isRecord(value)) return undefined;
-  const { kind, instance, number, part, isLast } = value;
-  if (typeof instance !== 'string') return undefined;
-  if (kind === 'ask') return { kind, instance };
+  const { kind, instance, question, number, part, isLast } = value;
+  if (!isInstance(instance)) return undefined;
+  if (kind === 'ask') return isCount(question) ? { kind, instance, question } : undefined;
   const channels = channelsOf(value.channels);
   if (channels === undefined || !isCount(number)) return undefined;
   if (kind === 'delta') return { kind, instance, number, channels };
-  if (kind !== 'part' || !isCount(part) || typeof isLast !== 'boolean') return undefined;
-  return { kind, instance, number, channels, part, isLast };
+  if (kind !== 'part' || !isCount(question) || !isCount(part) || typeof isLast !== 'boolean')
+    return undefined;
+  return { kind, instance, question, number, channels, part, isLast };
 }
 
 const PER_CHANNEL_BYTES = 12;
@@ -86,7 +81,9 @@ const PER_CHANGE_BYTES = 24;
 
 function sizeOf({ key, claims }: Change): number {
   return (
-    PER_CHANGE_BYTES + Buffer.byteLength(key) + (claims === undefined ? 0 : JSON.stringify(claims).length)
+    PER_CHANGE_BYTES +
+    Buffer.byteLength(key) +
+    (claims === undefined ? 0 : Buffer.byteLength(JSON.stringify(claims)))
   );
 }
 

@@ -35,7 +35,8 @@ export function shown(key: string, claims: Claims | undefined): Shown {
 export function chosenClaims(names: readonly string[], visitor: Visitor | undefined): Claims | undefined {
   if (visitor === undefined || names.length === 0) return undefined;
   const chosen = new Map<string, unknown>();
-  let bytes = '{}'.length;
+  // Both braces, less the comma that the first one has none of.
+  let bytes = 1;
   for (const name of names) {
     if (!Object.hasOwn(visitor.claims, name)) continue;
     const value = visitor.claims[name];

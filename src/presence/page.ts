@@ -44,7 +44,8 @@ function smallest(all: Iterable<Member>, count: number, after: string | undefine
   let found: Member[] = [];
   let bound: string | undefined;
   for (const member of all) {
-    const { key } = member;
+    const { key, isLost } = member;
+    if (isLost) continue;
     if (after !== undefined && key <= after) continue;
     if (bound !== undefined && key >= bound) continue;
     found.push(member);

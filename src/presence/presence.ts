@@ -6,21 +6,27 @@ import type { Logger } from '../log.ts';
 import type { Destination, Router } from '../routing/router.ts';
 import { Announcer, type AnnouncerOptions } from './announcer.ts';
 import { Attendance } from './attendance.ts';
-import { BackendEvents } from './backend-events.ts';
+import type { BackendEvents } from './backend-events.ts';
 import { membersPage, type Page, type PageQuery } from './page.ts';
-import { Replication } from './replication.ts';
+import { Replication, type ReplicationOptions } from './replication.ts';
 import { Reporter } from './reporter.ts';
 import { Table } from './table.ts';
 import { trackingOf } from './tracking.ts';
+import { Unlisted } from './unlisted.ts';
 
-export interface PresenceOptions extends Pick<AnnouncerOptions, 'subscribers' | 'notice'> {
-  readonly config: Pick<Config['control'], 'prefix' | 'events' | 'members'>;
+export interface PresenceOptions
+  extends Pick<AnnouncerOptions, 'subscribers' | 'notice'>,
+    Pick<ReplicationOptions, 'messageBytes'> {
+  readonly config: Pick<Config['control'], 'prefix' | 'members'>;
+  readonly events: BackendEvents;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly log: Logger;
-  readonly bus: Pick<Bus, 'listen' | 'publish'>;
+  readonly bus: Pick<Bus, 'listen' | 'publish'> & Partial<Pick<Bus, 'maxPayloadBytes'>>;
   readonly peers: Peers;
   readonly router: Router;
+  /** Runs something in a later turn of the event loop. Default: `setImmediate`. */
+  defer?(run: () => void): void;
 }
 
 /** Who is on the channels of the cluster, and who is told. */
@@ -38,24 +44,17 @@ export interface Presence {
 }
 
 export interface PresenceObserved {
+  readonly channels: number;
   readonly members: number;
   readonly hidden: number;
   readonly incomplete: number;
   readonly messages: Replication['counts'];
-  readonly events: BackendEvents['counts'];
 }
 
 /** `undefined` where no route has it and no backend is told: then nothing of it costs anything. */
 export function createPresence(options: PresenceOptions): Presence | undefined {
-  const { config, clock, wheel, log, bus, peers, router } = options;
+  const { config, events, clock, wheel, log, bus, peers, router, defer = setImmediate } = options;
   const { prefix } = config;
-  const events = new BackendEvents({
-    prefix,
-    instance: peers.own.instance,
-    events: config.events,
-    wall: () => clock.wall(),
-    publish: (...message) => bus.publish(...message),
-  });
   const tracking = trackingOf({
     routes: router.routes,
     followsOccupancy: events.wants('occupied', 'vacated'),
@@ -103,32 +102,45 @@ export function createPresence(options: PresenceOptions): Presence | undefined {
       wake();
     },
   });
-  const replication = new Replication({ clock, log, bus, peers, prefix, attendance, table });
+  const replication = new Replication({
+    clock,
+    log,
+    bus,
+    peers,
+    prefix,
+    attendance,
+    table,
+    defer,
+    messageBytes: options.messageBytes,
+  });
+  const unlisted = new Unlisted({ instance, attendance, table });
   const timer = new Timer({ onDue: (nowMs) => tick(nowMs) });
   const wake = () => {
     if (timer.slot === undefined) wheel.schedule(timer, TICK_MS);
   };
   const tick = (nowMs: number) => {
     table.expire(nowMs);
+    unlisted.list();
     replication.flush();
     announcer.flush();
     reporter.flush();
-    if (table.hasAway || announcer.isPending || attendance.hasChanged) wake();
+    if (table.hasAway || announcer.isPending || attendance.hasChanged || unlisted.isPending) wake();
   };
   return {
     attendance,
     isShown: ({ route: { config: of } }) => of.presence?.access === 'readers',
     page: (channel, query) => membersPage({ channel, count: count(channel) }, table.channel(channel), query),
     get observed() {
-      const { size: members, hiddenCount: hidden } = table;
+      const { channelCount: channels, size: members, hiddenCount: hidden } = table;
       const { counts: messages, incomplete } = replication;
-      return { members, hidden, incomplete, messages, events: events.counts };
+      return { channels, members, hidden, incomplete, messages };
     },
     connected: () => replication.connected(),
     reconnected: () => undefined,
     start: () => replication.start(),
     stop: () => {
       replication.flush();
+      reporter.flush();
       wheel.cancel(timer);
       replication.stop();
     },

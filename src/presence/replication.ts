@@ -3,24 +3,38 @@ import type { Bus } from '../cluster/bus.ts';
 import type { Peer, Peers } from '../cluster/peers.ts';
 import { Complaints, type Logger } from '../log.ts';
 import type { Attendance } from './attendance.ts';
-import { decodeMessage, encodeMessage, MOST_CHANGES, type PresenceMessage, portions } from './delta.ts';
+import { decodeMessage, encodeMessage, MESSAGE_BYTES, type PresenceMessage, portions } from './delta.ts';
 import type { ChannelChanges, Table } from './table.ts';
 
 export interface ReplicationOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly bus: Pick<Bus, 'listen' | 'publish'>;
+  readonly bus: Pick<Bus, 'listen' | 'publish'> & Partial<Pick<Bus, 'maxPayloadBytes'>>;
   readonly peers: Pick<Peers, 'own' | 'all' | 'follow' | 'attach'>;
   /** Begins the subjects: `<prefix>.peer.presence`. */
   readonly prefix: string;
   readonly attendance: Attendance;
   readonly table: Table;
+  /** Size of a message, about. Default: 64 KiB, or half of what NATS takes. */
+  readonly messageBytes?: number | undefined;
+  /** Runs something in a later turn of the event loop. */
+  defer(run: () => void): void;
+}
+
+/** An answer that is under way. */
+interface Answer {
+  readonly to: string;
+  readonly question: number;
+  /** The parts to come. */
+  readonly rest: Generator<readonly ChannelChanges[]>;
 }
 
 /** What is known of what another instance has told. */
 interface Remote {
   /** Of the last delta that is taken in, or is in what was asked for. */
   number: number;
+  /** Names what was asked last: only parts of the answer to it count. */
+  question: number;
   /** Whether nothing is missing up to there. */
   isComplete: boolean;
   /** Whether something was missed since the parts began to come. */
@@ -40,17 +54,21 @@ const SETTLING_MS = 3000;
 
 /**
  * Has every instance know what each of them has. What changes goes out as deltas, with numbers; each heartbeat says the
- * latest. Who finds one missing asks that instance for everything it has, which comes in parts between its deltas:
- * all that is said is how things are by then, so the order in which it arrives is enough.
+ * latest. Who finds one missing asks that instance for everything it has, which comes in parts between its deltas.
+ * All that is said is how things are by then, so the order in which it arrives is enough, and NATS keeps it; were it
+ * lost, the numbers would say so.
  */
 export class Replication {
   readonly counts = { deltasSent: 0, deltasReceived: 0, snapshotsSent: 0, snapshotsReceived: 0, missed: 0 };
   readonly #options: ReplicationOptions;
   readonly #complaints: Complaints;
   readonly #remotes = new Map<string, Remote>();
-  readonly #asking = new Set<string>();
+  /** Who wants to know, in turn, and by what they know the answer. */
+  readonly #asking = new Map<string, number>();
   #isAnswering = false;
   #number = 0;
+  #questions = 0;
+  #rounds = 0;
   #settledMs = Infinity;
   #endings: readonly (() => void)[] = [];
 
@@ -84,7 +102,7 @@ export class Replication {
   /** Tells what has changed here. */
   flush(): void {
     const { bus, prefix, attendance } = this.#options;
-    for (const channels of portions(attendance.takeChanges())) {
+    for (const channels of portions(attendance.takeChanges(), this.#messageBytes)) {
       // Counted also where it cannot be sent: so the others find that they have missed it.
       this.#number += 1;
       this.counts.deltasSent += 1;
@@ -100,6 +118,11 @@ export class Replication {
     this.#asking.clear();
   }
 
+  get #messageBytes(): number {
+    const { bus, messageBytes = MESSAGE_BYTES } = this.#options;
+    return Math.min(messageBytes, (bus.maxPayloadBytes ?? Number.POSITIVE_INFINITY) / 2);
+  }
+
   #encoded(message: Own<PresenceMessage>): string {
     return encodeMessage({ ...message, instance: this.#options.peers.own.instance });
   }
@@ -108,10 +131,11 @@ export class Replication {
     const isNews = this.#options.clock.now() >= this.#settledMs;
     this.#remotes.set(instance, {
       number: 0,
+      question: -1,
       isComplete: true,
       hasMissed: false,
       isNews,
-      round: 0,
+      round: this.#rounds,
       nextPart: -1,
       askedMs: -Infinity,
     });
@@ -120,7 +144,8 @@ export class Replication {
   #vanished(instance: string): void {
     this.#remotes.delete(instance);
     this.#asking.delete(instance);
-    this.#options.table.keepOnly(instance, -1);
+    this.#rounds += 1;
+    this.#step(this.#options.table.sweep(instance, { round: this.#rounds, isGone: true }));
   }
 
   #heard(instance: string, number: unknown): void {
@@ -141,16 +166,13 @@ export class Replication {
       return;
     }
     const { instance, kind } = message;
-    if (instance === this.#options.peers.own.instance) return;
-    if (kind === 'ask') {
-      this.#asking.add(instance);
-      this.#answer();
-      return;
-    }
     // Who is not known by its heartbeats could not be missed either.
     const remote = this.#remotes.get(instance);
     if (remote === undefined) return;
-    if (kind === 'delta') this.#takeDelta(remote, message);
+    if (kind === 'ask') {
+      this.#asking.set(instance, message.question);
+      this.#answer();
+    } else if (kind === 'delta') this.#takeDelta(remote, message);
     else this.#takePart(remote, message);
   }
 
@@ -163,34 +185,45 @@ export class Replication {
     if (!remote.isComplete) this.#ask(instance, remote);
   }
 
-  #takePart(remote: Remote, { instance, number, channels, part, isLast }: Told<'part'>): void {
-    if (part === 0) {
-      remote.round += 1;
-      remote.number = Math.max(remote.number, number);
-      // Until the last part is there: the connection may be cut before.
-      remote.isComplete = false;
-      remote.hasMissed = false;
-      remote.nextPart = 0;
-    }
+  #takePart(remote: Remote, { instance, question, number, channels, part, isLast }: Told<'part'>): void {
+    if (question !== remote.question) return;
+    if (part === 0) this.#begin(remote, number);
     if (part !== remote.nextPart) {
       // One got lost, and all that follow are of no use.
-      if (remote.nextPart >= 0) this.#missed(remote);
       remote.nextPart = -1;
       return;
     }
+    // It has what a delta said that is still to come, or that was overtaken: what it says is then not of this moment.
+    if (number !== remote.number) this.#missed(remote);
     remote.nextPart += 1;
     remote.askedMs = this.#options.clock.now();
     this.#apply(instance, remote, channels, remote.isNews);
     if (!isLast) return;
     this.counts.snapshotsReceived += 1;
     remote.nextPart = -1;
+    remote.question = -1;
     remote.isNews = true;
     remote.isComplete = !remote.hasMissed;
-    this.#options.table.keepOnly(instance, remote.round);
+    this.#step(this.#options.table.sweep(instance, { round: remote.round, isGone: false }));
+  }
+
+  #begin(remote: Remote, number: number): void {
+    this.#rounds += 1;
+    remote.round = this.#rounds;
+    // Also where that is less than was said before: the next heartbeat tells whether something is missing.
+    remote.number = number;
+    // Until the last part is there: the connection may be cut before.
+    remote.isComplete = false;
+    remote.hasMissed = false;
+    remote.nextPart = 0;
   }
 
   #apply(instance: string, { round }: Remote, channels: readonly ChannelChanges[], isNews: boolean): void {
     for (const changes of channels) this.#options.table.apply({ ...changes, instance, round, isNews });
+  }
+
+  #step(sweeping: Generator<undefined>): void {
+    if (sweeping.next().done !== true) this.#options.defer(() => this.#step(sweeping));
   }
 
   #missed(remote: Remote): void {
@@ -204,27 +237,35 @@ export class Replication {
     const nowMs = clock.now();
     if (nowMs - remote.askedMs < ASK_AGAIN_MS) return;
     remote.askedMs = nowMs;
-    bus.publish(`${prefix}.peer.presence.${instance}`, this.#encoded({ kind: 'ask' }));
+    this.#questions += 1;
+    remote.question = this.#questions;
+    const ask = { kind: 'ask', question: remote.question } as const;
+    bus.publish(`${prefix}.peer.presence.${instance}`, this.#encoded(ask));
   }
 
   /** One after the other, a part in each turn of the event loop. */
   #answer(): void {
     if (this.#isAnswering) return;
-    const [instance] = this.#asking;
-    if (instance === undefined) return;
-    this.#asking.delete(instance);
+    const [next] = this.#asking;
+    if (next === undefined) return;
+    const [to, question] = next;
+    this.#asking.delete(to);
     this.#isAnswering = true;
     this.counts.snapshotsSent += 1;
-    this.#sendPart(instance, portions(this.#options.attendance.all(MOST_CHANGES)), 0);
+    const rest = portions(this.#options.attendance.all(), this.#messageBytes);
+    this.#sendPart({ to, question, rest }, 0);
   }
 
-  #sendPart(to: string, rest: Generator<readonly ChannelChanges[]>, part: number): void {
+  #sendPart(answer: Answer, part: number): void {
     const { bus, prefix } = this.#options;
+    const { to, question, rest } = answer;
+    // A change that is in a part and then undone before any delta told it would never be told as undone.
+    this.flush();
     const { value: channels = [], done: isLast = false } = rest.next();
-    const message = { kind: 'part', number: this.#number, channels, part, isLast } as const;
+    const message = { kind: 'part', question, number: this.#number, channels, part, isLast } as const;
     const isSent = bus.publish(`${prefix}.peer.presence.${to}`, this.#encoded(message));
     // Who did not get it all asks again.
-    if (!isLast && isSent) setImmediate(() => this.#sendPart(to, rest, part + 1));
+    if (!isLast && isSent) this.#options.defer(() => this.#sendPart(answer, part + 1));
     else {
       this.#isAnswering = false;
       this.#answer();

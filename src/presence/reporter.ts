@@ -16,9 +16,13 @@ const MOST_LISTED = 100;
 /** Gathered members from which on they are told at once. */
 const MOST_GATHERED = 10_000;
 
+type ReportedChannel = Pick<TrackedChannel, 'name' | 'tracking'>;
+type ReportedMember = Pick<Member, 'key' | 'claims'> & { readonly channel: ReportedChannel };
+
 interface Pending {
   readonly joined: Shown[];
-  readonly left: Shown[];
+  /** By key. */
+  readonly left: Map<string, Shown>;
 }
 
 /** Tells backends of channels and members. Every instance knows all of it; of each channel one tells. */
@@ -35,36 +39,45 @@ export class Reporter {
     return this.#pending.size > 0;
   }
 
-  joined({ key, claims, channel }: Member): void {
-    if (this.#tells('join', channel)) this.#gather(channel.name).joined.push(shown(key, claims));
+  joined({ key, claims, channel }: ReportedMember): void {
+    if (!this.#tells('join', channel)) return;
+    const { name } = channel;
+    const pending = this.#pending.get(name);
+    // Who is back must not be said to have left behind that.
+    if (pending?.left.has(key)) this.#tellAll(name, pending);
+    this.#gather(name).joined.push(shown(key, claims));
     this.#limit();
   }
 
-  left({ key, claims, channel }: Member): void {
-    if (this.#tells('leave', channel)) this.#gather(channel.name).left.push(shown(key, claims));
+  left({ key, claims, channel }: ReportedMember): void {
+    if (!this.#tells('leave', channel)) return;
+    this.#gather(channel.name).left.set(key, shown(key, claims));
     this.#limit();
   }
 
-  occupied({ name }: TrackedChannel): void {
+  occupied({ name }: ReportedChannel): void {
     this.#channel('occupied', name);
   }
 
-  vacated({ name }: TrackedChannel): void {
+  vacated({ name }: ReportedChannel): void {
     // Who left last is told of first.
-    this.flush();
+    const pending = this.#pending.get(name);
+    if (pending !== undefined) this.#tellAll(name, pending);
     this.#channel('vacated', name);
   }
 
   flush(): void {
-    for (const [channel, { joined, left }] of this.#pending) {
-      this.#tell('join', channel, joined);
-      this.#tell('leave', channel, left);
-    }
-    this.#pending.clear();
-    this.#gathered = 0;
+    for (const [channel, pending] of this.#pending) this.#tellAll(channel, pending);
   }
 
-  #tells(event: 'join' | 'leave', { name, tracking }: TrackedChannel): boolean {
+  #tellAll(channel: string, { joined, left }: Pending): void {
+    this.#pending.delete(channel);
+    this.#gathered -= joined.length + left.size;
+    this.#tell('join', channel, joined);
+    this.#tell('leave', channel, [...left.values()]);
+  }
+
+  #tells(event: 'join' | 'leave', { name, tracking }: ReportedChannel): boolean {
     const { events, isResponsible } = this.#options;
     return tracking.presence !== undefined && events.wants(event) && isResponsible(name);
   }
@@ -73,7 +86,7 @@ export class Reporter {
     this.#gathered += 1;
     const known = this.#pending.get(channel);
     if (known !== undefined) return known;
-    const made = { joined: [], left: [] };
+    const made = { joined: [], left: new Map() };
     this.#pending.set(channel, made);
     return made;
   }

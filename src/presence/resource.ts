@@ -5,6 +5,11 @@ import type { Presence } from './presence.ts';
 const MAX_LISTED = 1000;
 const DEFAULT_LISTED = 100;
 
+/** Its own codes, and what they mean; others are those of every request. */
+export const PRESENCE_CODES = {
+  PRESENCE_INVALID: '`limit` is no whole number from 1 to 1000.',
+} as const;
+
 /** Who is on a channel, for whoever may read it: `GET /events/{channel}/presence?limit=&after=`. */
 export class PresenceResource {
   readonly name = 'presence';
@@ -29,7 +34,8 @@ export class PresenceResource {
     const limit = Number(query.get('limit') ?? DEFAULT_LISTED);
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED) {
       const message = `limit is a whole number from 1 to ${MAX_LISTED}`;
-      return { status: 400, body: { error: { code: 'PRESENCE_INVALID', message } } };
+      const code: keyof typeof PRESENCE_CODES = 'PRESENCE_INVALID';
+      return { status: 400, body: { error: { code, message } } };
     }
     const after = query.get('after') ?? undefined;
     return { status: 200, body: this.#presence.page(destination.channel, { limit, after }) };

@@ -20,10 +20,15 @@ export interface ChannelChanges {
   readonly changes: readonly Change[];
 }
 
+/** One change of what an instance says of a channel. */
+export interface ChannelChange extends Pick<ChannelChanges, 'channel' | 'total'> {
+  readonly change: Change;
+}
+
 /** What came to be known how. */
 export interface Report extends ChannelChanges {
   readonly instance: string;
-  /** Stamps what is said, so that {@link Table.keepOnly} knows what was not. */
+  /** Stamps what is said, so that {@link Table.sweep} knows what was not; grows. */
   readonly round: number;
   /** Whether it happened now, rather than being found out about now. */
   readonly isNews: boolean;
@@ -46,12 +51,16 @@ export interface Member {
   readonly shares: Share[];
   /** When they were last there, by this process's clock. */
   awaySinceMs: number;
+  /** Away since the instance that had them is gone: whether they come back, nobody can say. */
+  isLost: boolean;
 }
 
 export interface TrackedChannel {
   readonly name: string;
   readonly tracking: Tracking;
   readonly members: Map<string, Member>;
+  /** How many of those are lost. */
+  lost: number;
   /** One for each instance that has somebody there, mostly few. */
   readonly tallies: Tally[];
 }
@@ -89,6 +98,13 @@ export interface TableOptions {
 
 /** Members who leave at once, at most: a second of many must not hold up what is live. */
 const MAX_LEAVING = 2000;
+/** Members that are looked at in one step of a sweep. */
+const MAX_SWEPT = 2000;
+
+export interface Sweep {
+  readonly round: number;
+  readonly isGone: boolean;
+}
 
 /**
  * Who is on which channel, over all instances: each says what it has, and every instance puts that together in the same way. What is said is
@@ -134,10 +150,10 @@ export class Table {
     return this.#channels.get(name);
   }
 
-  /** Members of a channel; away ones count until they have left. */
+  /** Members of a channel; away ones count until they have left, lost ones do not. */
   count(name: string): number {
     const channel = this.#channels.get(name);
-    return channel === undefined ? 0 : channel.members.size + hiddenIn(channel);
+    return channel === undefined ? 0 : channel.members.size - channel.lost + hiddenIn(channel);
   }
 
   /** Whether some of an instance's members are not listed, for which there is room now. */
@@ -157,16 +173,23 @@ export class Table {
     this.#settle(channel, tally);
   }
 
-  /** Takes it that an instance has nobody but those who were stamped so. Any stamp that was never used: nobody. */
-  keepOnly(instance: string, round: number): void {
-    for (const channel of this.#channels.values()) {
-      const tally = channel.tallies.find((one) => one.instance === instance);
-      if (tally === undefined) continue;
+  /**
+   * Takes it that an instance has nobody but those who were stamped with `round` or later, some members in each step. `isGone`: it has not
+   * said who went, so whom no other instance has does not count from now on.
+   */
+  *sweep(instance: string, { round, isGone }: Sweep): Generator<undefined> {
+    let left = MAX_SWEPT;
+    for (const [channel, tally] of this.#talliesOf(instance)) {
+      if (tally.round < round) tally.total = 0;
       for (const member of channel.members.values()) {
         const share = member.shares.find((one) => one.instance === instance);
-        if (share !== undefined && share.round !== round) this.#remove(tally, member);
+        if (share !== undefined && share.round < round && this.#remove(tally, member) && isGone)
+          this.#lose(member);
+        left -= 1;
+        if (left > 0) continue;
+        yield;
+        left = MAX_SWEPT;
       }
-      if (tally.round !== round) tally.total = tally.listed;
       this.#settle(channel, tally);
     }
   }
@@ -186,14 +209,24 @@ export class Table {
   #open(name: string, total: number): TrackedChannel | undefined {
     const tracking = total > 0 ? this.#options.tracking(name) : undefined;
     if (tracking === undefined) return undefined;
-    const channel = { name, tracking, members: new Map(), tallies: [] };
+    const channel = { name, tracking, members: new Map(), lost: 0, tallies: [] };
     this.#channels.set(name, channel);
     return channel;
   }
 
+  *#talliesOf(instance: string): Generator<[TrackedChannel, Tally]> {
+    for (const channel of this.#channels.values()) {
+      const tally = channel.tallies.find((one) => one.instance === instance);
+      if (tally !== undefined) yield [channel, tally];
+    }
+  }
+
   #closeIfEmpty(channel: TrackedChannel): void {
     if (channel.members.size > 0 || channel.tallies.length > 0) return;
-    if (this.#channels.delete(channel.name)) this.#options.listener.vacated(channel);
+    // Somebody may have come since to another channel of that name.
+    if (this.#channels.get(channel.name) !== channel) return;
+    this.#channels.delete(channel.name);
+    this.#options.listener.vacated(channel);
   }
 
   #set(tally: Tally, channel: TrackedChannel, change: Change, { instance, round, isNews }: Report): void {
@@ -220,21 +253,22 @@ export class Table {
 
   #add(channel: TrackedChannel, { key, sinceMs, claims }: Change): Member | undefined {
     if (this.#size >= this.#options.maxMembers) return undefined;
-    const member = { key, channel, sinceMs, claims, shares: [], awaySinceMs: 0 };
+    const member = { key, channel, sinceMs, claims, shares: [], awaySinceMs: 0, isLost: false };
     channel.members.set(key, member);
     this.#size += 1;
     return member;
   }
 
-  #remove(tally: Tally, member: Member): void {
+  /** Whether they are away now, and were not. */
+  #remove(tally: Tally, member: Member): boolean {
     const index = member.shares.findIndex(({ instance }) => instance === tally.instance);
-    if (index < 0) return;
+    if (index < 0) return false;
     member.shares.splice(index, 1);
     tally.listed -= 1;
     const [first] = member.shares;
     if (first !== undefined) {
       member.claims = first.claims;
-      return;
+      return false;
     }
     member.awaySinceMs = this.#options.clock.now();
     const { leaveAfterMs } = member.channel.tracking;
@@ -242,12 +276,20 @@ export class Table {
     if (away === undefined) this.#away.set(leaveAfterMs, new Set([member]));
     else away.add(member);
     this.#options.listener.wentAway();
+    return true;
+  }
+
+  #lose(member: Member): void {
+    member.isLost = true;
+    member.channel.lost += 1;
   }
 
   #isBack(member: Member): void {
     const { leaveAfterMs } = member.channel.tracking;
     const away = this.#away.get(leaveAfterMs);
     if (away?.delete(member) && away.size === 0) this.#away.delete(leaveAfterMs);
+    if (member.isLost) member.channel.lost -= 1;
+    member.isLost = false;
   }
 
   #leave(member: Member): void {
@@ -261,7 +303,8 @@ export class Table {
   /** After what is known of an instance's members on a channel has changed. */
   #settle(channel: TrackedChannel, tally: Tally): void {
     const { instance, total, listed } = tally;
-    if (total === 0 && listed === 0) channel.tallies.splice(channel.tallies.indexOf(tally), 1);
+    const index = channel.tallies.indexOf(tally);
+    if (total === 0 && listed === 0 && index >= 0) channel.tallies.splice(index, 1);
     const isShort = total > listed;
     if (isShort !== tally.isShort) {
       tally.isShort = isShort;

@@ -201,8 +201,13 @@ export class StreamArchive implements Archive {
       selection.missing('error', stamp.offset);
       return [];
     });
-    const { after, cut } = selection;
-    return { publications, after, ...(cut !== undefined && { cut }) };
+    const { after, cut, omittedThrough } = selection;
+    return {
+      publications,
+      after,
+      ...(cut !== undefined && { cut }),
+      ...(omittedThrough > 0 && { omittedThrough }),
+    };
   }
 }
 

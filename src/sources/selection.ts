@@ -20,6 +20,8 @@ export class Selection {
   after: number;
   /** Why that is less than was asked for. */
   cut: GapReason | undefined;
+  /** What there is up to here is over the limit. 0: nothing is. */
+  omittedThrough = 0;
   /** The newest offset that was shown, taken or not. */
   newest = 0;
   readonly #options: SelectionOptions;
@@ -74,6 +76,8 @@ export class Selection {
 
   /** What was up to `through` may be missing. */
   missing(reason: GapReason, through: number): void {
+    // Whatever else is missing up to there or further: this much is only left out.
+    if (reason === 'too-many') this.omittedThrough = Math.max(this.omittedThrough, through);
     if (through <= this.after) return;
     this.after = Math.min(through, this.#options.range.through);
     this.cut = reason;

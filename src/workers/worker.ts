@@ -1,5 +1,5 @@
 import type { Claim } from '../auth/used-tickets.ts';
-import { type Bridge, createBridge } from '../bridge.ts';
+import { type Bridge, createBridge } from '../bridge/bridge.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import type { DrainChoices } from '../http/drain.ts';
 import { createLog, type Logger } from '../log.ts';

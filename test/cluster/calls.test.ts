@@ -101,6 +101,18 @@ describe('a question to all', () => {
     expect(answers.done).toEqual(['b=1', 'c=3']);
   });
 
+  it('is not answered by more than may have come meanwhile, nor by who asks, nor by who is nobody', async () => {
+    const { cluster, members, calls } = setUp();
+    members[0]?.bus.listen(SUBJECT, (_payload, { answer }) => {
+      for (const instance of ['a', '', 'no name', 'x'.repeat(65)]) answer(JSON.stringify({ instance }));
+      for (let n = 0; n < 2000; n += 1) answer(JSON.stringify({ instance: `fake-${n}` }));
+    });
+    const gathered = calls.gather('count', Buffer.from('{}'));
+    cluster.pass(3000);
+    const instances = (await gathered).map(({ instance }) => instance);
+    expect([instances.length, instances.every((name) => name.startsWith('fake-'))]).toEqual([1002, true]);
+  });
+
   it('keeps the answers of several apart', async () => {
     const { cluster, members, calls } = setUp(['b']);
     members[0]?.bus.listen(SUBJECT, (payload, { answer }) =>
@@ -119,5 +131,6 @@ describe('a question to all', () => {
     calls.stop();
     await gathered;
     expect(answers.done).toEqual([]);
+    expect(await calls.gather('count', Buffer.from('{}'))).toEqual([]);
   });
 });

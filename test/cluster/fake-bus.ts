@@ -38,7 +38,9 @@ export class FakeBus implements Wire {
     return true;
   }
 
-  async flush(): Promise<void> {}
+  async flush(): Promise<boolean> {
+    return this.isConnected;
+  }
 
   #take(
     subject: string,

@@ -21,6 +21,11 @@ const isOneForm = (path: Path) => {
 /** What the example shows with a value: no lists of sections, and of a value that has several forms only one. */
 const shown = values.filter(({ path, key }) => key.each?.doc.form !== 'section' && !isOneForm(path));
 
+const withoutLinks = (text: string) =>
+  text.replaceAll(/\[(.+?)\]\((.+?)\)/g, (_, label: string, page: string) =>
+    page.startsWith(label) ? `docs/${page}` : `${label} (docs/${page})`,
+  );
+
 describe('config.example.yaml', () => {
   it('is what the schema gives: `npm run docs` writes it', () => {
     expect(read('config.example.yaml')).toBe(exampleYaml());
@@ -65,7 +70,14 @@ describe('config.example.yaml', () => {
     const { description, fallback } = key.doc;
     const isDefaultToldBesides = fallback !== undefined && lines[line]?.includes('#');
     const about = isDefaultToldBesides ? `${description} Default: ${fallback}.` : description;
-    expect(comment.endsWith(about)).toBe(true);
+    expect(comment.endsWith(withoutLinks(about))).toBe(true);
+  });
+
+  it('names the pages that tell more by where they are from the file, since YAML has no links', () => {
+    expect(exampleYaml()).not.toMatch(/\]\(/);
+    const pages = [...exampleYaml().matchAll(/[a-z/]+\.md/g)].map(([page]) => page);
+    expect(pages).toContain('docs/presence.md');
+    for (const page of pages) expect(read(page)).toMatch(/^#|^<!--/);
   });
 });
 

@@ -21,6 +21,18 @@ auth: { ${CALLOUT} }`),
     ).toEqual([]);
   });
 
+  it('where backends are to be told of members, but no route knows any', () => {
+    const events = 'control: { events: [connected, ▶join, ▶leave, vacated, instances] }';
+    expect(noticesAtMarks(ROUTE + events)).toEqual([
+      'control.events[1]: is told of nobody: no route has presence',
+      'control.events[2]: is told of nobody: no route has presence',
+    ]);
+    expect(
+      noticesAtMarks(`channels: { a: { channel: a, subject: a, access: public, presence: true } }
+control: { events: [join, leave] }`),
+    ).toEqual([]);
+  });
+
   it('where users are limited, but nobody is known as one', () => {
     expect(noticesAtMarks(`${ROUTE}limits: { connectionsPerUser: ▶5 }`)).toEqual([
       'limits.connectionsPerUser: limits nobody: without a way to check tokens under auth, nobody is known as a user',

@@ -3,7 +3,7 @@ import { nanos } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import { Revocations } from '../../src/auth/revocations.ts';
 import { systemClock } from '../../src/clock.ts';
-import { keyOf } from '../../src/control/record.ts';
+import { keyOf } from '../../src/control/revocation/record.ts';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { BUCKET, command, HOUR_MS, persistent, startControl, startPersistent } from './running.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ChannelBook, LISTED_MS, MAX_CHANNELS } from '../../src/control/channel-book.ts';
-import { listOf } from '../../src/control/channel-list.ts';
-import type { ChannelRecord } from '../../src/control/channel-record.ts';
+import { ChannelBook, LISTED_MS, MAX_CHANNELS } from '../../src/control/channels/channel-book.ts';
+import { listOf } from '../../src/control/channels/channel-list.ts';
+import type { ChannelRecord } from '../../src/control/channels/channel-record.ts';
 import type { Destination } from '../../src/routing/router.ts';
 import { Router } from '../../src/routing/router.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -107,7 +107,10 @@ describe('the book', () => {
         }
         const listed: string[] = [];
         for (let after: string | undefined = ''; after !== undefined; ) {
-          const page = await listOf({ limit, after }, { book, clock, router, expiresInMs: () => undefined });
+          const page = await listOf(
+            { limit, after },
+            { book, clock, router, expiresInMs: () => undefined, maxPageBytes: () => 1e6 },
+          );
           listed.push(...page.list.map(({ channel }) => channel));
           expect(page.list.length).toBeLessThanOrEqual(limit);
           after = page.next;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { ChannelBook } from '../../src/control/channel-book.ts';
-import { ChannelExpiry } from '../../src/control/channel-expiry.ts';
-import type { Decide } from '../../src/control/channel-keeper.ts';
-import type { ChannelRecord } from '../../src/control/channel-record.ts';
+import { ChannelBook } from '../../src/control/channels/channel-book.ts';
+import { ChannelExpiry } from '../../src/control/channels/channel-expiry.ts';
+import type { Decide } from '../../src/control/channels/channel-keeper.ts';
+import type { ChannelRecord } from '../../src/control/channels/channel-record.ts';
 import { createLog } from '../../src/log.ts';
 import { Router } from '../../src/routing/router.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -47,7 +47,11 @@ class Instance {
     const self = this;
     this.expiry = new ChannelExpiry({
       book: this.book,
-      keeper: { change: (...change) => bucket.change(...change), remove: async () => undefined },
+      keeper: {
+        change: (...change) => bucket.change(...change),
+        remove: async () => undefined,
+        forget: () => undefined,
+      },
       router,
       clock,
       log: createLog({ level: 'silent', format: 'json' }, { write: () => undefined }),
@@ -93,6 +97,15 @@ describe('a channel with a time-out', () => {
     expect([ended(), judge.expiry.expired, other.expiry.expired]).toEqual(['expired', 1, 0]);
   });
 
+  it('does not expire where somebody wrote down just now that it is in use', async () => {
+    const { pass, bucket, judge, clock } = setUp();
+    // The judge's reader is behind: its book has not got it yet.
+    const renewed = { ...(bucket.record as ChannelRecord), activeMs: clock.wall() + 1 };
+    bucket.record = renewed;
+    await pass(60_000);
+    expect([bucket.record, judge.expiry.expired]).toEqual([renewed, 0]);
+  });
+
   it('does not expire while somebody is on it elsewhere, nor too soon after', async () => {
     const { pass, ended, other } = setUp();
     other.subscribers = 1;
@@ -112,6 +125,19 @@ describe('a channel with a time-out', () => {
     const before = bucket.revision;
     await pass(100_000);
     expect(bucket.revision - before).toBeLessThanOrEqual(10);
+  });
+
+  it('that cannot be written about is not tried at every look', async () => {
+    const { pass, bucket, other } = setUp();
+    other.subscribers = 1;
+    let tries = 0;
+    bucket.change = async () => {
+      tries += 1;
+      throw new Error('it is full');
+    };
+    await pass(25_000);
+    expect(tries).toBeGreaterThan(1);
+    expect(tries).toBeLessThanOrEqual(5);
   });
 
   it('stays while something is published, which the judge hears where nobody is on it', async () => {

@@ -1,9 +1,13 @@
-import { jetstreamManager } from '@nats-io/jetstream';
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ChannelBook, LISTED_MS } from '../../src/control/channel-book.ts';
-import { ChannelKeeper, type ChannelKeeperOptions } from '../../src/control/channel-keeper.ts';
-import { keyOfChannel } from '../../src/control/channel-record.ts';
+import { ChannelBook, LISTED_MS } from '../../src/control/channels/channel-book.ts';
+import { ChannelKeeper, type ChannelKeeperOptions } from '../../src/control/channels/channel-keeper.ts';
+import {
+  type ChannelRecord,
+  encodeChannel,
+  keyOfChannel,
+} from '../../src/control/channels/channel-record.ts';
 import { createLog } from '../../src/log.ts';
 import { type Destination, Router } from '../../src/routing/router.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -64,6 +68,75 @@ describe('what is over', () => {
     // And can be made again.
     const made = await first.keeper.change('room-1', () => ({ channel: 'room-1', createdMs: 3 }));
     expect(made).toMatchObject({ isWritten: true });
+  });
+});
+
+describe('what is known of keys', () => {
+  it('goes with the channels, and is not kept of what there is no room for', async () => {
+    const { keeper, book } = await startOpen(await startNats({ jetStream: true }));
+    await keeper.change('room-1', () => ({ channel: 'room-1', createdMs: 1 }));
+    expect(keeper.size).toBe(1);
+    book.forget('room-1');
+    keeper.forget('room-1');
+    expect(keeper.size).toBe(0);
+  });
+});
+
+describe('what the reader brings late', () => {
+  const value = (record: ChannelRecord) => Buffer.from(encodeChannel(record));
+  const key = keyOfChannel('room-1');
+  const writtenMs = 0;
+
+  it('does not undo what was written since, nor a mark that it was removed', async () => {
+    const { keeper, stateOf } = await startOpen(await startNats({ jetStream: true }));
+    const made = { channel: 'room-1', createdMs: 5 };
+    for (let n = 0; n < 3; n += 1) await keeper.change('room-1', () => ({ ...made, activeMs: n }));
+    await poll('all to be read', () => keeper.size === 1);
+    keeper.take({ key, value: value({ ...made, end: { as: 'closed', atMs: 1 } }), revision: 2, writtenMs });
+    keeper.take({ key, value: undefined, revision: 2, writtenMs });
+    expect(stateOf('room-1')).toBe('open');
+    keeper.take({ key, value: undefined, revision: 4, writtenMs });
+    expect(stateOf('room-1')).toBe('unknown');
+  });
+
+  it('does not open what is being closed', async () => {
+    const { keeper, book, stateOf } = await startOpen(await startNats({ jetStream: true }));
+    const made = { channel: 'room-1', createdMs: 5 };
+    await keeper.change('room-1', () => made);
+    book.take({ ...made, end: { as: 'closed', atMs: 6 } }, undefined);
+    keeper.take({ key, value: value({ ...made, activeMs: 6 }), revision: 2, writtenMs });
+    expect(stateOf('room-1')).toBe('closed');
+    keeper.take({ key, value: value({ channel: 'room-1', createdMs: 7 }), revision: 3, writtenMs });
+    expect(stateOf('room-1')).toBe('open');
+  });
+});
+
+describe('a bucket that is full', () => {
+  it('is not read anew at each try, and what is known stays', async () => {
+    const nats = await startNats({ jetStream: true });
+    const connection = await connect({ servers: nats.url });
+    onTestFinished(() => connection.close());
+    const jsm = await jetstreamManager(connection);
+    const subjects = [`$KV.${NAME}.>`];
+    const limits = { max_bytes: 500, max_msgs_per_subject: 1, discard: DiscardPolicy.New };
+    await jsm.streams.add({ name: `KV_${NAME}`, subjects, ...limits, allow_rollup_hdrs: true });
+    const { keeper, clock, lines, stateOf } = await startOpen(nats);
+    await keeper.change('room-1', () => ({ channel: 'room-1', createdMs: 1 }));
+    const metadata = { a: 'x'.repeat(500) };
+    const change = () => keeper.change('room-2', () => ({ channel: 'room-2', createdMs: 1, metadata }));
+    await expect(change()).rejects.toMatchObject({ code: 'CONTROL_UNAVAILABLE' });
+    await poll('it to be read anew', () => lines.some((line) => line.includes('cannot be used')));
+    await poll('it to be open', () => keeper.isOpen);
+    for (let n = 0; n < 5; n += 1) {
+      await expect(change()).rejects.toMatchObject({ code: 'CONTROL_UNAVAILABLE' });
+      expect([keeper.isOpen, stateOf('room-1')]).toEqual([true, 'open']);
+    }
+    clock.advance(10_000);
+    await expect(change()).rejects.toMatchObject({ code: 'CONTROL_UNAVAILABLE' });
+    await poll(
+      'it to be read anew',
+      () => lines.filter((line) => line.includes('kept in NATS')).length === 3,
+    );
   });
 });
 

@@ -6,14 +6,14 @@ import {
   encodeChannel,
   keyOfChannel,
   standingOf,
-} from '../../src/control/channel-record.ts';
+} from '../../src/control/channels/channel-record.ts';
 
 const time = fc.integer({ min: 0, max: 4e12 });
 const record = fc.record(
   {
     channel: fc.stringMatching(/^[A-Za-z0-9_.:~-]{1,40}$/),
     createdMs: time,
-    timeoutMs: time,
+    timeoutMs: fc.integer({ min: 1000, max: 366 * 86_400_000 }),
     metadata: fc.dictionary(fc.string(), fc.jsonValue()),
     activeMs: time,
     end: fc.record(
@@ -43,14 +43,18 @@ describe('a record', () => {
     expect(read({ channel: 'a b' }, 'a b')).toBeUndefined();
     for (const value of [null, [], 1, {}, { channel: 1 }]) expect(read(value)).toBeUndefined();
     for (const field of ['createdMs', 'timeoutMs', 'activeMs'])
-      for (const value of ['1', -1, null, {}]) expect(read({ channel: 'a', [field]: value })).toBeUndefined();
-    for (const metadata of [[], null, 'x']) expect(read({ channel: 'a', metadata })).toBeUndefined();
+      for (const value of ['1', -1, null, {}, 1e15, 1e300])
+        expect(read({ channel: 'a', [field]: value })).toBeUndefined();
+    for (const timeoutMs of [0, 999]) expect(read({ channel: 'a', timeoutMs })).toBeUndefined();
+    for (const metadata of [[], null, 'x', { a: 'x'.repeat(8192) }])
+      expect(read({ channel: 'a', metadata })).toBeUndefined();
     for (const end of [
       null,
       {},
       { as: 'gone', atMs: 1 },
       { as: 'closed' },
       { as: 'closed', atMs: 1, untilMs: 'x' },
+      { as: 'closed', atMs: 1e300 },
     ])
       expect(read({ channel: 'a', end })).toBeUndefined();
     expect(decodeChannel('a', Buffer.from('{'))).toBeUndefined();

@@ -6,8 +6,8 @@ import { ControlError, type Spec } from '../../src/control/operation.ts';
 import { disconnect } from '../../src/control/operations/disconnect.ts';
 import { revoke } from '../../src/control/operations/revoke.ts';
 import { readObject } from '../../src/control/payload.ts';
-import { toRevocation } from '../../src/control/revoke.ts';
-import { readTime } from '../../src/control/time.ts';
+import { toRevocation } from '../../src/control/revocation/revoke.ts';
+import { readTime } from '../../src/control/revocation/time.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 250);
 const TTL_MS = 3_600_000;

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { CONTROL_CODES } from '../../src/control/codes.ts';
 import { disconnect } from '../../src/control/operations/disconnect.ts';
 import { revoke } from '../../src/control/operations/revoke.ts';
-import { keyOf } from '../../src/control/record.ts';
+import { keyOf } from '../../src/control/revocation/record.ts';
 import { CONTROL_STATUS } from '../../src/control/status.ts';
+import { ACT_REFUSALS } from '../../src/reasons.ts';
 import { SHARED } from '../integration/ticketed.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { startPublisher } from '../support/publisher.ts';
@@ -33,6 +34,12 @@ describe('the page on control', () => {
     expect(Object.fromEntries(rows.map(([, code, status]) => [code, Number(status)]))).toEqual(
       CONTROL_STATUS,
     );
+  });
+
+  it('explains every reason for which a stream is not put on a channel', () => {
+    const [, section = ''] = /^### subscribe\n([\s\S]*?)^### /m.exec(CONTROL_PAGE) ?? [];
+    const rows = [...section.matchAll(/^\| `([A-Z_]+)` \| (.*) \|$/gm)];
+    expect(Object.fromEntries(rows.map(([, code, text]) => [code, text]))).toEqual(ACT_REFUSALS);
   });
 });
 

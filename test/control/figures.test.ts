@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TimerWheel } from '../../src/clock.ts';
-import { ClusterPeak } from '../../src/control/cluster-peak.ts';
-import { countDistinct, printsOf } from '../../src/control/distinct.ts';
-import { RateMeter } from '../../src/control/rates.ts';
+import { ClusterPeak } from '../../src/control/reading/cluster-peak.ts';
+import { countDistinct, printsOf } from '../../src/control/reading/distinct.ts';
+import { RateMeter } from '../../src/control/reading/rates.ts';
 import { Metrics } from '../../src/metrics.ts';
 import { ManualClock } from '../support/clock.ts';
 

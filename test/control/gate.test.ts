@@ -27,6 +27,20 @@ it('few go on at once, the next ones wait in order, and the rest are turned away
   expect([begun, gate.underWay, gate.waiting]).toEqual([[1, 2, 3, 4], 0, 0]);
 });
 
+it('what holds too much is turned away, until others are done', async () => {
+  const gate = new Gate({ underWay: 1, waiting: 10, bytes: 10 });
+  const { release, work } = held();
+  const passed = [gate.pass(work(1), 6), gate.pass(work(2), 5), gate.pass(work(3), 4)];
+  expect([passed[1], gate.underWay, gate.waiting]).toEqual([undefined, 1, 1]);
+  release[0]?.();
+  await passed[0];
+  const last = gate.pass(work(4), 6);
+  release[1]?.();
+  await passed[2];
+  release[2]?.();
+  expect(await last).toBe(4);
+});
+
 it('what fails makes room too', async () => {
   const gate = new Gate({ underWay: 1, waiting: 1 });
   const failing = gate.pass(async () => {

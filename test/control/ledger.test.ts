@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toIdentity } from '../../src/auth/identity.ts';
 import { type Revocation, Revocations } from '../../src/auth/revocations.ts';
-import { Ledger } from '../../src/control/ledger.ts';
-import { covers, decodeRecord, encodeRecord, keyOf, merge } from '../../src/control/record.ts';
+import { Ledger } from '../../src/control/revocation/ledger.ts';
+import { covers, decodeRecord, encodeRecord, keyOf, merge } from '../../src/control/revocation/record.ts';
 import { ManualClock } from '../support/clock.ts';
 
 function setUp(max?: number) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeChannels, mergeConnections, startingAt } from '../../src/control/pages.ts';
+import { mergeChannels, mergeConnections, startingAt } from '../../src/control/reading/pages.ts';
 
 const INSTANCES = ['b', 'c', 'a'] as const;
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ChannelState } from '../../src/control/channel-book.ts';
+import type { ChannelState } from '../../src/control/channels/channel-book.ts';
 import { ControlError } from '../../src/control/operation.ts';
 import { message } from '../../src/control/operations/publishing.ts';
-import { targetOf } from '../../src/control/publish-target.ts';
+import { targetOf } from '../../src/control/publish/publish-target.ts';
 import { Router } from '../../src/routing/router.ts';
 import { routeConfig } from '../support/route.ts';
 
@@ -60,6 +60,10 @@ describe('a message for a channel', () => {
     );
     expect(target({ subject: '$JS.API.x' })).toBe('NOT_PERMITTED');
     expect(target({ subject: '$KV.other.x' })).toBe('NOT_PERMITTED');
+    const all = { all: routeConfig({ channel: 'all.{x}', subject: '{x}' }) };
+    expect(target({ subject: 'sidestream' }, {}, all as unknown as typeof ROUTES)).toBe('NOT_PERMITTED');
+    const under = { under: routeConfig({ channel: 'under.{x}', subject: '_u.{x}' }) };
+    expect(target({ channel: 'under.a' }, {}, under as unknown as typeof ROUTES)).toBe('NOT_PERMITTED');
   });
 
   it('goes nowhere where the channel is not there', () => {
@@ -85,6 +89,8 @@ describe('a message for a user', () => {
     expect(target({ user: '42', route: 'mine' })).toBe('mine.42 n.42');
     expect(target({ user: '42', route: 'teams' })).toBe('CHANNEL_NOT_FOUND');
     expect(target({ user: '42', route: 'nowhere' })).toBe('CONTROL_INVALID');
+    const admin = routeConfig({ channel: 'mine.admin', subject: 'admins.own' });
+    expect(target({ user: 'admin' }, {}, { admin, ...ROUTES } as typeof ROUTES)).toBe('CHANNEL_NOT_FOUND');
     for (const user of ['a.b', 'a b', '*', '>', 'x/y']) expect(target({ user })).toBe('CHANNEL_NOT_FOUND');
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ControlError, type Part, type Served, type Spread } from '../../src/control/operation.ts';
-import { type ReadingDeps, type ReadStream, readingOperations } from '../../src/control/reading.ts';
+import { type ReadingDeps, type ReadStream, readingOperations } from '../../src/control/reading/reading.ts';
 import { Router } from '../../src/routing/router.ts';
 import { routeConfig } from '../support/route.ts';
 

@@ -7,8 +7,8 @@ import { Bus } from '../../src/cluster/bus.ts';
 import { Peers } from '../../src/cluster/peers.ts';
 import { disconnectOperations } from '../../src/control/disconnect.ts';
 import { Plane } from '../../src/control/plane.ts';
-import { revokeOperations } from '../../src/control/revoke.ts';
-import { Revoker, type RevokerOptions } from '../../src/control/revoker.ts';
+import { revokeOperations } from '../../src/control/revocation/revoke.ts';
+import { Revoker, type RevokerOptions } from '../../src/control/revocation/revoker.ts';
 import { createLog } from '../../src/log.ts';
 import type { NatsServer } from '../support/nats-server.ts';
 import { PATIENCE_MS, poll } from '../support/poll.ts';
@@ -84,6 +84,7 @@ class RunningControl {
     const operations = [
       ...revokeOperations({ revoker, revocationTtlMs, clock }),
       ...disconnectOperations({
+        isServed: () => true,
         live: {
           disconnect: (whose) =>
             streams.end('disconnected', ({ id, identity }) =>

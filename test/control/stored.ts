@@ -2,7 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm, type KvOptions } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { systemClock } from '../../src/clock.ts';
-import { keyOf } from '../../src/control/record.ts';
+import { keyOf } from '../../src/control/revocation/record.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { startPublisher } from '../support/publisher.ts';

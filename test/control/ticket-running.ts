@@ -1,6 +1,6 @@
 import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 import { onTestFinished } from 'vitest';
-import { TicketBucket } from '../../src/control/ticket-bucket.ts';
+import { TicketBucket } from '../../src/control/revocation/ticket-bucket.ts';
 import { createLog } from '../../src/log.ts';
 import { ManualClock } from '../support/clock.ts';
 import type { NatsServer } from '../support/nats-server.ts';

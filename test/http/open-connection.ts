@@ -58,6 +58,7 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     connections: () => 1,
   });
   const endings: Ending[] = [];
+  const watched: string[] = [];
   const context = {
     clock,
     wheel,
@@ -68,6 +69,11 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     log: createLog({ level: 'silent', format: 'json' }, { write: () => undefined }),
     sse: settings,
     limits: LIMITS,
+    watcher: {
+      opened: (stream: Connection) => void watched.push(`opened on ${namesOf(stream)}`),
+      ended: (stream: Connection, ending: Ending) =>
+        void watched.push(`ended on ${namesOf(stream)}: ${ending}`),
+    },
     ended: (_: Connection, ending: Ending) => void endings.push(ending),
   };
   const res = new FakeResponse();
@@ -87,6 +93,8 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     res,
     /** How the stream ended: nothing, or one entry. */
     endings,
+    /** What the watcher was told. */
+    watched,
     /** The body's first bytes, written as it was opened. */
     first,
     /** Publishes, and ends the turn. */
@@ -102,6 +110,8 @@ export function openConnection({ channels = ['a'], sse, cursor, identity, ...set
     },
   };
 }
+
+const namesOf = ({ channels }: Connection) => channels.map(({ name }) => name).join(' ');
 
 /** The data of what was published, without Sidestream's own events. */
 export function published(parser: EventStreamParser): string[] {

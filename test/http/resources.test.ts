@@ -1,6 +1,7 @@
 import { connect as openSocket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Permit } from '../../src/auth/authenticator.ts';
+import type { Identity } from '../../src/auth/identity.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { Cors } from '../../src/http/cors.ts';
 import { Failures } from '../../src/http/failures.ts';
@@ -218,6 +219,38 @@ describe('a request beside a stream is refused', () => {
   ] as const)('where the channel is %s', async (state, status, code) => {
     const answer = await serve({ channelState: () => state }).ask('/events/user-1/notes');
     expect([answer.status, answer.code]).toEqual([status, code]);
+  });
+
+  it('before its body has come, where the token does not do: nobody without a right holds a place', async () => {
+    const { port, resources } = serve({
+      authenticator: { permit: () => ({ refused: 'TOKEN_MISSING', badToken: false }) },
+    });
+    const socket = openSocket(await port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const head = 'POST /events/user-1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    socket.write(`${head}Content-Length: 10\r\n\r\n{"a"`);
+    const answer = await new Promise((resolve) => socket.once('data', (bytes) => resolve(`${bytes}`)));
+    expect(answer).toContain('401 Unauthorized');
+    expect(resources.inFlight).toBe(0);
+  });
+
+  it('where the token ends while its body comes', async () => {
+    const clock = new ManualClock();
+    const identity = { subject: 'a', claims: {}, expiresAtMs: clock.wall() + 1000 } as Identity;
+    const { port, resources, notes } = serve({
+      clock,
+      authenticator: { permit: ({ destinations }): Permit => ({ identity, destinations }) },
+    });
+    const socket = openSocket(await port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const head = 'POST /events/user-1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+    socket.write(`${head}Content-Length: 2\r\n\r\n{`);
+    await poll('the request to be under way', () => resources.inFlight === 1);
+    clock.advance(1000);
+    const answered = new Promise((resolve) => socket.once('data', (bytes) => resolve(`${bytes}`)));
+    socket.write('}');
+    expect(await answered).toContain('TOKEN_EXPIRED');
+    expect(notes.asked).toEqual([]);
   });
 
   it('while the instance takes no streams', async () => {

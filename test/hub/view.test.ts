@@ -242,6 +242,7 @@ describe('the cursor of who reads one log', () => {
       historyBytes: 1_000_000,
       maxReplay: 10,
       lingerMs: 0,
+      batchMs: 0,
     });
     const [replica] = world.replicas;
     const [stream] = world.streams;

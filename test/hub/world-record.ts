@@ -37,6 +37,11 @@ export class ChannelRecord {
     this.#newest = 0;
   }
 
+  /** The cursor went back: what is after this message may come once more. */
+  back(serial: number): void {
+    this.#newest = Math.min(this.#newest, serial);
+  }
+
   event(serial: number): void {
     const where = `${this.#channel}: ${serial} after ${this.#newest}`;
     if (serial === this.#newest) throw new Error(`${where}: twice`);
@@ -47,8 +52,8 @@ export class ChannelRecord {
     this.#completeThrough = serial;
   }
 
-  checkComplete(): void {
-    this.#owes(this.#world.serial, `${this.#channel}: at the end, after ${this.#newest}`);
+  checkComplete(through = this.#world.serial): void {
+    this.#owes(through, `${this.#channel}: at the end, after ${this.#newest}`);
     this.#say();
   }
 

@@ -1,5 +1,6 @@
 import { TimerWheel } from '../../src/clock.ts';
 import type { RouteConfig } from '../../src/config/schema.ts';
+import { Acts } from '../../src/http/acts.ts';
 import type { ConnectionContext } from '../../src/http/connection.ts';
 import { Retry } from '../../src/http/retry.ts';
 import { Waiting } from '../../src/http/waiting.ts';
@@ -27,6 +28,8 @@ export interface Conditions {
   readonly historyBytes: number;
   readonly maxReplay: number;
   readonly lingerMs: number;
+  /** How long route `y` holds messages back; 0: not at all. */
+  readonly batchMs: number;
 }
 
 /** One process that serves the channels. */
@@ -35,6 +38,7 @@ export interface Replica {
   readonly hub: Hub;
   readonly metrics: Metrics;
   readonly context: ConnectionContext;
+  readonly acts: Acts;
   readonly core: FakeSource;
   readonly feeds: readonly StreamFeed[];
   readonly source: (route: Route) => Source;
@@ -66,13 +70,18 @@ export class World {
 
   constructor(conditions: Conditions) {
     this.conditions = conditions;
-    const { history, lingerMs } = conditions;
+    const { history, lingerMs, batchMs } = conditions;
+    const batch = { windowMs: batchMs, as: 'events' } as const;
     const route = (name: string, subject: string, more: Partial<RouteConfig>) =>
       routeConfig({ channel: `${name}-{id}`, subject: `${subject}.{id}`, history, lingerMs, ...more });
     const stream = (name: string) => ({ kind: 'stream', stream: name, warmMs: 0 }) as const;
     this.#router = new Router({
       x: route('x', 'x', { source: stream('x') }),
-      y: route('y', 'x', { source: stream('x'), replay: { kind: 'last', count: 2 } }),
+      y: route('y', 'x', {
+        source: stream('x'),
+        replay: { kind: 'last', count: 2 },
+        ...(batchMs > 0 && { batch }),
+      }),
       z: route('z', 'z', { source: stream('z'), replay: { kind: 'all' } }),
       c: route('c', 'c', {}),
     });
@@ -125,13 +134,15 @@ export class World {
     return this.#streamOf(replica, log)?.serialAt(log.epoch, offset) ?? 0;
   }
 
-  /** Whether a cursor says that its owner has a message of a stream. */
-  isCovered(channel: string, serial: number, cursor: string): boolean {
+  /** The newest message that a cursor says its owner has of a channel's log; absent where it does not tell of that. */
+  coveredBy(cursor: string, channel: string): number | undefined {
     const stream = this.streams.find(({ name }) => channel.replace('y', 'x').startsWith(name));
-    return (parseCursor(cursor) ?? []).some(
-      ({ epoch, offset }) =>
-        stream !== undefined && epoch.startsWith(stream.name) && stream.serialAt(epoch, offset) >= serial,
-    );
+    for (const { epoch, offset } of parseCursor(cursor) ?? []) {
+      if (stream !== undefined && epoch.startsWith(stream.name)) return stream.serialAt(epoch, offset);
+      const at = this.replicas.find(({ core }) => core.log.epoch === epoch);
+      if (stream === undefined && at !== undefined) return this.serialAt(at, at.core.log, offset);
+    }
+    return undefined;
   }
 
   /** Whether it is no wonder that a channel's recovery after `offset` has a gap. */
@@ -209,7 +220,18 @@ export class World {
     for (const feed of feeds) feed.intake = hub;
     this.#wheels.push(wheel);
     this.#coreMarks.push([]);
-    return { name, hub, metrics, core, feeds, source, context: contextOf(clock, wheel, hub, metrics) };
+    const acts = new Acts({
+      hub,
+      wheel,
+      authenticator: { mayRead: async () => undefined },
+      limits: LIMITS,
+      control: true,
+      patienceMs: 3000,
+      channelState: () => 'open',
+      hasSeat: () => true,
+      recount: () => undefined,
+    });
+    return { name, hub, metrics, acts, core, feeds, source, context: contextOf(clock, wheel, hub, metrics) };
   }
 }
 

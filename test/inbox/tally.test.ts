@@ -33,7 +33,7 @@ function setUp(messages: readonly number[] = []) {
     clock,
     wheel,
     reading: {
-      run: (work) => work(),
+      run: (_, work) => work(),
       async count(_, __, state): Promise<Counted> {
         const unread = new Unread(state);
         const through = log.offset;
@@ -162,6 +162,19 @@ describe('the count of a channel', () => {
     expect(told.length).toBe(1);
   });
 
+  it('that failed holds on to nobody; who is still there is told by the next', async () => {
+    const { told, stored, pass, join } = setUp([1]);
+    join(1);
+    await pass(500);
+    stored.fails = true;
+    await pass(31_000);
+    join(2);
+    await pass(500);
+    stored.fails = false;
+    await pass(6000);
+    expect(told).toEqual(['1 e.0', '1 e.0']);
+  });
+
   it('costs nothing while nobody is there, and is told to who comes then', async () => {
     const { told, stored, present, pass, publish, join } = setUp();
     present.isRead = false;
@@ -172,6 +185,32 @@ describe('the count of a channel', () => {
     join(1);
     await pass(500);
     expect(told.length).toBe(1);
+  });
+
+  it('is told four times a second at most, however often it changes', async () => {
+    const { told, pass, publish, join } = setUp();
+    join(1);
+    await pass(1000);
+    for (let offset = 1; offset <= 20; offset += 1) {
+      publish(offset);
+      await pass(TICK_MS);
+    }
+    await pass(500);
+    expect(told.at(-1)).toBe('20 e.0');
+    expect(told.length).toBeLessThanOrEqual(2 + Math.ceil((20 * TICK_MS) / 250));
+  });
+
+  it('is told to nobody who has left before', async () => {
+    const { told, present, pass, join } = setUp();
+    join(1);
+    await pass(500);
+    join(2);
+    present.isRead = false;
+    await pass(500);
+    present.isRead = true;
+    join(3);
+    await pass(500);
+    expect(told).toEqual(['0 e.0', '0 to 3']);
   });
 
   it('is not told any more once the channel is closed', async () => {

@@ -21,6 +21,26 @@ describe('what is unread', () => {
     expect([unread.count, unread.hasMore]).toEqual([1000, false]);
   });
 
+  it('is to be counted anew where some of it was read, or most of it ended, while there was more', () => {
+    const many = (expiresMs: (offset: number) => number) => {
+      const unread = new Unread(nothingRead('e'));
+      for (let offset = 1; offset <= 1001; offset += 1) unread.add({ offset, expiresMs: expiresMs(offset) });
+      return unread;
+    };
+    const unread = many((offset) => offset);
+    expect(unread.isShort).toBe(false);
+    unread.expire(501);
+    expect([unread.count, unread.isShort]).toEqual([500, false]);
+    unread.expire(502);
+    expect([unread.count, unread.isShort]).toEqual([499, true]);
+    const other = many(() => Infinity);
+    other.read({ epoch: 'e', through: 0, read: [700] });
+    expect(other.isShort).toBe(true);
+    // Nothing is left that was not counted.
+    other.read({ epoch: 'e', through: 1, read: [700] });
+    expect(other.isShort).toBe(false);
+  });
+
   it('ends with its time', () => {
     const unread = new Unread(nothingRead('e'));
     unread.add({ offset: 1, expiresMs: 50 });

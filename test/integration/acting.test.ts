@@ -86,6 +86,35 @@ describe('a live stream that is put on another channel', () => {
     await call(second, 'subscribe', fields);
     expect(JSON.parse((await client.next('sidestream.subscribed')).data).channels).toHaveLength(1);
   });
+
+  it('while others take it off, write to it and end it, from either side, ends once, and nothing of it is left', async () => {
+    const { first, second } = await start();
+    const { client, connection } = await open(first, '/events/chat-1');
+    const acts = [
+      ['subscribe', { connection, channels: ['chat-2', 'orders-9'] }],
+      ['unsubscribe', { connection, channels: ['chat-1', 'chat-2'] }],
+      ['publish', { connection, data: 'x' }],
+      ['disconnect', { connection }],
+    ] as const;
+    const outcomes = await Promise.all(
+      acts.flatMap(([operation, fields]) =>
+        [first, second, first].map((bridge) => bridge.call(operation, fields)),
+      ),
+    );
+    const codes = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error.code]));
+    // Those that came too late, and those that found it ending.
+    expect(codes.filter((code) => !['CONNECTION_NOT_FOUND', 'CONFLICT'].includes(code))).toEqual([]);
+    const ended = outcomes.slice(-3).map((outcome) => (outcome.ok ? Number(outcome.answer.closed) : 0));
+    expect(ended.reduce((sum, closed) => sum + closed, 0)).toBe(1);
+    await client.until(({ event }) => event === 'sidestream.close');
+    await client.ended();
+    await until('it to be gone', () => first.metrics.connections === 0);
+    for (const bridge of [first, second]) {
+      expect(await call(bridge, 'channels', { active: true })).toMatchObject({ list: [] });
+      for (const [operation, fields] of acts)
+        expect(await refusal(bridge, operation, fields)).toBe('CONNECTION_NOT_FOUND');
+    }
+  });
 });
 
 describe('whoever is not a stream of events', () => {

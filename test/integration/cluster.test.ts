@@ -18,6 +18,8 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
+const OPS_TOKEN = 'operators-token-for-tests-0123456789';
+
 const service = (operation: string) => `sidestream.api.${operation}`;
 
 /** Several bridges that know each other, all of which offer the service. */
@@ -51,6 +53,12 @@ async function idsOf(connection: NatsConnection): Promise<string[]> {
 }
 
 describe('several instances', () => {
+  it('are all in the answer of one that has just come', async () => {
+    const { nats } = await startCluster(2);
+    const bridge = await startBridge({ nats });
+    expect(await bridge.call('instances')).toMatchObject({ answer: { list: [{}, {}, {}] } });
+  });
+
   it('answer as one, whichever is asked', async () => {
     const { connection, bridges } = await startCluster(3);
     for (let i = 0; i < 6; i += 1) {
@@ -266,11 +274,15 @@ describe('the service', () => {
 
   it('is not there where the config says so; the rest goes on', async () => {
     const nats = await startNats();
-    const bridge = await startBridge({ nats, config: { control: { api: false } } });
+    const config = { control: { api: false }, ops: { token: OPS_TOKEN } };
+    const bridge = await startBridge({ nats, config });
     await startCluster(1, { nats });
     await known([bridge], 2);
     expect(await nats.subscriptionsTo(service('instances'))).toBe(1);
     expect(await nats.subscriptionsTo('sidestream.control.instances')).toBe(2);
+    const headers = { Authorization: `Bearer ${OPS_TOKEN}` };
+    const answer = await fetch(`${bridge.opsUrl}/api/instances`, { headers });
+    expect(await answer.json()).toMatchObject({ list: [{}, {}], instances: { missing: [] } });
   });
 
   it('may be refused by NATS: that is said once, and streams are served', async () => {

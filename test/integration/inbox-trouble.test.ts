@@ -1,7 +1,19 @@
 import { readFileSync } from 'node:fs';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, it } from 'vitest';
-import { decodeState, encodeState, keyOf } from '../../src/inbox/state.ts';
+import { systemClock } from '../../src/clock.ts';
+import { InboxMetrics } from '../../src/inbox/metrics.ts';
+import {
+  decodeState,
+  encodeState,
+  keyOf,
+  merge,
+  nothingRead,
+  type ReadState,
+} from '../../src/inbox/state.ts';
+import { ReadStore } from '../../src/inbox/store.ts';
+import { createLog } from '../../src/log.ts';
 import { startBridge } from '../support/bridge.ts';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
@@ -32,10 +44,24 @@ describe('what was read', () => {
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(18).fill(200));
     for (const bridge of bridges) expect(idsOf(await inboxOf(bridge))).toEqual(ids.slice(18));
-    const conflicts = await Promise.all(
-      bridges.map((bridge) => bridge.sample('sidestream_inbox_conflicts_total')),
-    );
-    expect(Math.max(...conflicts.map((count) => count ?? 0))).toBeGreaterThan(0);
+  });
+
+  it('by another between looking and writing is merged', async () => {
+    const { publisher } = await startInboxed();
+    const { connection } = publisher;
+    const metrics = new InboxMetrics();
+    const log = createLog({ level: 'silent', format: 'json' }, { write: () => true });
+    const store = new ReadStore({ name: 'sidestream_inbox', clock: systemClock, log, metrics });
+    store.connected(connection);
+    const other: ReadState = { epoch: 'e', through: 1, read: [] };
+    const { state, isNew } = await store.change('user-42', (stored) => {
+      // On the same connection, so it is there before what is written next.
+      if (stored === undefined)
+        connection.publish(`$KV.sidestream_inbox.${keyOf('user-42')}`, encodeState('user-42', other));
+      return merge(stored ?? nothingRead('e'), { epoch: 'e', through: 0, read: [3] });
+    });
+    expect([state, isNew, metrics.conflicts]).toEqual([{ epoch: 'e', through: 1, read: [3] }, true, 1]);
+    expect(await store.get('user-42')).toEqual(state);
   });
 
   it('outlives every instance, and NATS', async () => {
@@ -61,11 +87,25 @@ describe('what was read', () => {
     await inboxOf(bridge, { read: { ids: [ids[0]] } });
     await badge.count(2);
     await inboxed.deleteStream('KV_sidestream_inbox');
+    expect(idsOf(await inboxOf(bridge))).toEqual(ids.slice(1));
     expect(await inboxOf(bridge, { read: { ids: [ids[1]] } })).toMatchObject({ status: 200, unread: 1 });
     await badge.count(1);
     const bucket = await new Kvm(inboxed.publisher.connection).open('sidestream_inbox');
     const value = (await bucket.get(keyOf('user-42')))?.value ?? new Uint8Array();
     expect(decodeState('user-42', value)).toMatchObject({ through: 2, read: [] });
+  });
+
+  it('without a word to an instance is learned by it when it is asked, and told', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    for (const text of ['a', 'b']) await inboxed.notify(text);
+    const badge = await openBadge(bridge);
+    const { through = '' } = await badge.count(2);
+    const [epoch = ''] = through.split('.');
+    const bucket = await new Kvm(inboxed.publisher.connection).create('sidestream_inbox');
+    await bucket.put(keyOf('user-42'), encodeState('user-42', { epoch, through: 1, read: [] }));
+    expect(await inboxOf(bridge, '?count=only')).toMatchObject({ unread: 1 });
+    await badge.count(1);
   });
 
   it('by what somebody else wrote there is nothing, and is written over', async () => {
@@ -78,6 +118,19 @@ describe('what was read', () => {
     expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ unread: 0 });
   });
 
+  it('may be gone by then: what is left is marked all the same', async () => {
+    const inboxed = await startInboxed();
+    const bridge = await inboxed.bridge();
+    for (const text of ['a', 'b', 'c']) await inboxed.notify(text);
+    const ids = idsOf(await inboxOf(bridge));
+    await (await jetstreamManager(inboxed.publisher.connection)).streams.deleteMessage('NOTIFY', 2);
+    expect(await inboxOf(bridge, { read: { ids: ids.slice(0, 2) } })).toMatchObject({
+      status: 200,
+      unread: 1,
+    });
+    expect(idsOf(await inboxOf(bridge))).toEqual(ids.slice(2));
+  });
+
   it('is void with the stream that it is of: what is in the new one is unread, and old ids are refused', async () => {
     const inboxed = await startInboxed();
     const bridge = await inboxed.bridge();
@@ -87,10 +140,15 @@ describe('what was read', () => {
     await badge.count(2);
     const { through = '', ...before } = await inboxOf(bridge, { read: { all: true } });
     expect(before.unread).toBe(0);
+    await inboxed.notify('c', {}, '7');
+    await inboxOf(bridge, { read: { all: true } }, { sub: '7' });
     await inboxed.deleteStream('NOTIFY');
     await inboxed.makeStream();
     await inboxed.notify('new');
+    await inboxed.notify('new', {}, '7');
     await badge.count(1);
+    // And for somebody whom nobody counts.
+    expect(await inboxOf(bridge, '', { sub: '7' })).toMatchObject({ unread: 1, list: [{ data: 'new' }] });
     const after = await available(() => inboxOf(bridge));
     expect(after).toMatchObject({ unread: 1, list: [{ data: 'new' }] });
     expect(codeOf(await inboxOf(bridge, { read: { through } }))).toBe('409 INBOX_POSITION');

@@ -2,6 +2,7 @@ import { Kvm } from '@nats-io/kv';
 import { describe, expect, it } from 'vitest';
 import { keyOf } from '../../src/inbox/state.ts';
 import { inboxOf, openBadge, startInboxed } from './inboxed.ts';
+import { now } from './protected.ts';
 
 const dataOf = ({ list = [] }: { list?: readonly { data: string }[] }) => list.map(({ data }) => data);
 
@@ -52,6 +53,8 @@ describe('an inbox', () => {
     expect(await stored()).toMatchObject({ through: 3, read: [] });
     // Once more is no news.
     expect(await inboxOf(bridge, { read: { ids: [ids[1]] } })).toMatchObject({ unread: 1 });
+    expect(await inboxOf(bridge, { read: { ids: [ids[3]] } })).toMatchObject({ unread: 0 });
+    expect(await stored()).toMatchObject({ through: 4, read: [] });
     expect(await bridge.sample('sidestream_inbox_marks_total{result="unchanged"}')).toBe(1);
   });
 
@@ -95,13 +98,24 @@ describe('an inbox', () => {
     expect(dataOf(all)).toEqual(['3']);
     // What is not counted is not taken for read by what is.
     expect(await inboxOf(bridge, { read: { ids: [all.list?.[0]?.id] } })).toMatchObject({
-      unread: 999,
+      unread: 1000,
       more: true,
       through: expect.stringMatching(/\.0$/),
     });
     const badge = await openBadge(bridge);
-    expect(await badge.count(999)).toMatchObject({ more: true });
+    expect(await badge.count(1000)).toMatchObject({ more: true });
   });
+});
+
+it('nothing is stored for a channel on which nothing waits, so that made-up names take no room', async () => {
+  const inboxed = await startInboxed();
+  await inboxed.notify('other', {}, '7');
+  const bridge = await inboxed.bridge();
+  expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ status: 200, unread: 0 });
+  expect(await bridge.sample('sidestream_inbox_marks_total{result="written"}')).toBe(0);
+  await inboxed.notify('a');
+  expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ unread: 0 });
+  expect(await bridge.sample('sidestream_inbox_marks_total{result="written"}')).toBe(1);
 });
 
 describe('an inbox refuses', () => {
@@ -111,6 +125,7 @@ describe('an inbox refuses', () => {
     ['a place in a list without one', '?order=priority&after=a.1', 400, 'INBOX_INVALID'],
     ['what is no id', '?after=x', 400, 'INBOX_INVALID'],
     ['a mark without an end', { read: {} }, 400, 'INBOX_INVALID'],
+    ['a field besides', { read: { all: true }, too: 1 } as { read: unknown }, 400, 'INBOX_INVALID'],
     ['two marks in one', { read: { all: true, through: 'a.1' } }, 400, 'INBOX_INVALID'],
     ['no ids', { read: { ids: [] } }, 400, 'INBOX_INVALID'],
     ['too many ids', { read: { ids: Array(101).fill('a.1') } }, 400, 'INBOX_INVALID'],
@@ -133,6 +148,8 @@ describe('an inbox refuses', () => {
       const answer = await inboxOf(bridge, { read });
       expect([answer.status, answer.error?.code]).toEqual([409, 'INBOX_POSITION']);
     }
+    const beyond = await inboxOf(bridge, `?after=${at(3)}`);
+    expect([beyond.status, beyond.error?.code]).toEqual([409, 'INBOX_POSITION']);
     expect(await inboxOf(bridge)).toMatchObject({ unread: 1 });
     // A cursor that passed another's message is a place in the log all the same.
     expect(await inboxOf(bridge, { read: { through: at(2) } })).toMatchObject({ unread: 0 });
@@ -147,5 +164,12 @@ describe('an inbox refuses', () => {
     expect([none.status, none.error?.code]).toEqual([404, 'NOT_FOUND']);
     const nobody = await fetch(`http://127.0.0.1:${bridge.httpPort}/events/user-42/inbox`);
     expect(nobody.status).toBe(401);
+    const expired = await inboxOf(bridge, '', { sub: '42', claims: { exp: now() - 60 } });
+    expect([expired.status, expired.error?.code]).toEqual([401, 'TOKEN_EXPIRED']);
+    await bridge.call('revoke', { user: '42' });
+    for (const ask of ['', { read: { all: true } }]) {
+      const revoked = await inboxOf(bridge, ask);
+      expect([revoked.status, revoked.error?.code]).toEqual([401, 'TOKEN_REVOKED']);
+    }
   });
 });

@@ -90,9 +90,13 @@ export async function startInboxed(): Promise<Inboxed> {
 export async function inboxOf(
   bridge: TestBridge,
   ask: string | { readonly read: unknown } = '',
-  { sub = '42', channel }: { readonly sub?: string; readonly channel?: string } = {},
+  {
+    sub = '42',
+    channel,
+    claims = {},
+  }: { readonly sub?: string; readonly channel?: string; readonly claims?: object } = {},
 ): Promise<InboxAnswer> {
-  const { headers: authorization } = bearer(await signed({ sub }));
+  const { headers: authorization } = bearer(await signed({ sub, ...claims }));
   const url = `http://127.0.0.1:${bridge.httpPort}/events/${channel ?? `user-${sub}`}/inbox`;
   const init =
     typeof ask === 'string'

@@ -155,6 +155,11 @@ describe('a message is refused', () => {
     const fields = { channel: 'topic.a', data: 'x'.repeat(1020) };
     expect(await call(small, 'publish', fields)).toMatchObject({ accepted: true });
     expect(await refusal(small, 'publish', { ...fields, event: 'e' })).toBe('MESSAGE_TOO_LARGE');
+    // To the byte: `NATS/1.0`, `Sse-Event: e`, a blank line.
+    const exact = { channel: 'topic.a', data: 'x'.repeat(1024 - 26), event: 'e' };
+    expect(await call(small, 'publish', exact)).toMatchObject({ accepted: true });
+    const over = { ...exact, data: `${exact.data}x` };
+    expect(await refusal(small, 'publish', over)).toBe('MESSAGE_TOO_LARGE');
   });
 
   it('where NATS does not permit its subject to Sidestream, on a core route as on a stream', async () => {
@@ -173,6 +178,11 @@ describe('a message is refused', () => {
     ]);
     expect(await call(bridge, 'publish', { channel: 'chat-open', data: 'x' })).toMatchObject({
       accepted: true,
+    });
+    await nats.reload(config.replace('"chat.secret", ', ''));
+    await poll('it to be permitted', async () => {
+      const outcome = await bridge.call('publish', { channel: 'chat-secret', data: 'x' });
+      return outcome.ok;
     });
   });
 

@@ -94,6 +94,11 @@ describe('two instances, whichever is asked', () => {
         refused: 0,
       });
       expect(Number(stats.averageEventBytes)).toBe(Number(stats.publishedBytes) / 2);
+      expect(Number(stats.publishedBytes)).toBeGreaterThan(2 * 'hello'.length);
+      expect(Number(stats.sentBytes)).toBeGreaterThan(3 * 'hello'.length);
+      expect(stats.opened).toBeGreaterThanOrEqual(3);
+      for (const rates of Object.values(stats.rates as Record<string, Record<string, number>>))
+        expect(Object.entries(rates).filter(([, rate]) => rate <= 0)).toEqual([]);
       const each = stats.each as { connections: { total: number }; users: number; memory: { rss: number } }[];
       expect(each.map(({ connections, users }) => [connections.total, users]).sort()).toEqual([
         [1, 1],

@@ -1,6 +1,6 @@
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, it } from 'vitest';
-import { keyOfChannel } from '../../src/control/channel-record.ts';
+import { keyOfChannel } from '../../src/control/channels/channel-record.ts';
 import type { FileConfig } from '../support/bridge.ts';
 import { startBridge } from '../support/bridge.ts';
 import { startNats } from '../support/nats-server.ts';

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest';
-import { type Bridge, createBridge } from '../../src/bridge.ts';
+import { type Bridge, createBridge } from '../../src/bridge/bridge.ts';
 import type { Clock } from '../../src/clock.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -27,6 +27,8 @@ export interface TestBridgeOptions {
   /** `channels` replaces the one default route: `topic.{name}` from the subject `topics.{name}`. */
   readonly config?: FileConfig;
   readonly clock?: Clock;
+  /** Of the software. */
+  readonly version?: string;
   /** Whether to wait for the connection to NATS. Default: true where there is a server. */
   readonly connected?: boolean;
 }
@@ -57,7 +59,7 @@ export class TestBridge {
   #httpPort = 0;
   #opsPort = 0;
 
-  constructor({ nats, config = {}, clock }: TestBridgeOptions) {
+  constructor({ nats, config = {}, clock, version = '0.0.0-test' }: TestBridgeOptions) {
     // JSON is YAML: the config goes the same way as an operator's file.
     const { config: parsed } = parseConfig(JSON.stringify(fileConfig(config, nats)), 'test.yaml', {});
     const log = createLog(
@@ -67,7 +69,7 @@ export class TestBridge {
     this.#bridge = createBridge({
       config: parsed,
       log,
-      version: '0.0.0-test',
+      version,
       ...(clock !== undefined && { clock }),
     });
   }

@@ -25,6 +25,17 @@ export class RunningWorkers {
     return request({ port: this.httpPort, target, ...options });
   }
 
+  /** Whether whichever worker is asked looks at requests. */
+  async answersAll(): Promise<boolean> {
+    const headers = { Authorization: 'x' };
+    const asked = Array.from({ length: MANY }, () =>
+      this.request('/events/no..channel.of.any.route', { headers }),
+    );
+    const answers = await Promise.all(asked);
+    for (const answer of answers) answer.destroy();
+    return answers.every(({ status }) => status !== 503);
+  }
+
   /** `open`, or the code with which the stream was refused. A stream that is open stays so. */
   async ask(target: string, options: Omit<RequestOptions, 'port' | 'target'> = {}): Promise<string> {
     const client = await this.request(target, options);
@@ -118,6 +129,8 @@ export async function startWorkers(nats: NatsServer, config: FileConfig = {}): P
   );
   const running = new RunningWorkers(started);
   await poll('both workers to have NATS', () => running.count('connected to NATS') === 2);
+  // They may still be reading what was revoked.
+  await poll('both workers to let streams in', () => running.answersAll());
   return running;
 }
 

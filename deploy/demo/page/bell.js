@@ -11,7 +11,8 @@ const bell = byId('bell');
 async function showPending() {
   const url = `${inbox()}?order=priority&limit=${MAX_SHOWN}`;
   const answer = await ask('read-problem', url, { credentials: 'include' });
-  const items = (answer?.list ?? []).map(pendingItem);
+  if (answer === undefined) return;
+  const items = answer.list.map(pendingItem);
   byId('pending').replaceChildren(
     ...(items.length > 0 ? items : [element('li', 'Nothing is unread.', 'dim')]),
   );

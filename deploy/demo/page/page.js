@@ -50,6 +50,7 @@ function onRefused() {
 
 function open() {
   source?.close();
+  isSentAway = false;
   const channels = [...market.CHANNELS, ...chat.CHANNELS, bell.channel()];
   source = new EventSource(`${me.events}?channels=${channels}`, { withCredentials: true });
   const own = source;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { ACT_REFUSALS } from '../../reasons.ts';
 import { isChannelName } from '../../routing/template.ts';
 import type { Spec } from '../operation.ts';
 
+const OWN_REFUSALS = Object.keys(ACT_REFUSALS).map((code) => `\`${code}\``);
 /** Most channels of one call. */
 const MAX_CHANNELS = 100;
 
@@ -35,7 +37,7 @@ const unsubscribeInput = z.strictObject(fields).refine(namesOne, one);
 const refusal = z.strictObject({
   code: z
     .string()
-    .describe('Why: as a request for the channel would be refused, or `POLL`, `NOT_LIVE`, `SLOW`.'),
+    .describe(`Why: as a request for the channel would be refused, or ${OWN_REFUSALS.join(', ')}.`),
   streams: z.int(),
 });
 const result = z.strictObject({

@@ -1,24 +1,25 @@
 import { z } from 'zod';
 import { isChannelName } from '../../routing/template.ts';
-import { MAX_METADATA_BYTES } from '../channel-record.ts';
+import { isShallow, LONGEST_MS, MAX_METADATA_BYTES, MAX_METADATA_DEPTH } from '../channels/channel-record.ts';
 import type { Spec } from '../operation.ts';
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-/** The longest of any duration, in milliseconds: a year and a day. */
-const LONGEST_MS = 366 * 86_400_000;
+
+const NO_DURATION = 'must be a duration like 15m, or milliseconds';
 
 const channel = z.string().refine(isChannelName, { message: 'must be the name of a channel' });
 
 /** A duration like `15m`, or milliseconds; to milliseconds where it is at least `minMs`. */
 function duration(minMs: number) {
-  const bounds = `must be from ${minMs / 1000} seconds to 366 days`;
-  return z.union([
+  const bounds = `must be from ${minMs / 1000}s to 366d`;
+  const forms = [
     z
       .string()
-      .regex(/^[0-9]{1,9}(ms|s|m|h|d)$/)
+      .regex(/^[0-9]{1,9}(ms|s|m|h|d)$/, { error: NO_DURATION, abort: true })
       .refine((text) => isWithin(toMs(text), minMs), { message: bounds }),
     z.int().min(minMs).max(LONGEST_MS),
-  ]);
+  ] as const;
+  return z.union(forms, NO_DURATION);
 }
 
 /** What {@link duration} let pass, in milliseconds. */
@@ -32,17 +33,12 @@ function isWithin(ms: number, minMs: number): boolean {
   return ms >= minMs && ms <= LONGEST_MS;
 }
 
-const metadata = z.record(z.string(), z.unknown()).refine((value) => sizeOf(value) <= MAX_METADATA_BYTES, {
-  message: `must be no more than ${MAX_METADATA_BYTES} bytes of JSON`,
+const metadata = z.record(z.string(), z.unknown()).refine(isSmall, {
+  message: `must be no more than ${MAX_METADATA_BYTES} bytes of JSON, nested no deeper than ${MAX_METADATA_DEPTH}`,
 });
 
-function sizeOf(value: unknown): number {
-  try {
-    return Buffer.byteLength(JSON.stringify(value));
-  } catch {
-    // RangeError: nested too deeply.
-    return Infinity;
-  }
+function isSmall(value: unknown): boolean {
+  return isShallow(value) && Buffer.byteLength(JSON.stringify(value)) <= MAX_METADATA_BYTES;
 }
 
 const createInput = z.strictObject({

@@ -41,7 +41,7 @@ export const disconnect: Spec<DisconnectInput, z.output<typeof output>> & { read
   summary: 'Ends streams. Their tokens stay good: the browser comes back, unless it is told not to.',
   input,
   output,
-  codes: [],
+  codes: ['CONNECTION_NOT_FOUND', 'CHANNEL_NOT_FOUND'],
   fansOut: true,
   target: ({ user, connection, channel, reconnect }) => ({ user, connection, channel, reconnect }),
 };

@@ -11,6 +11,7 @@ const MAX_EVENT_LENGTH = 256;
 const MAX_ID_LENGTH = 256;
 /** As the ingest reads it from `Sse-Ttl`. */
 const TTL = /^[0-9]{1,9}(ms|s|m|h|d)$/;
+const NO_DURATION = 'must be a duration like 15m, or milliseconds';
 /** The largest that `Sse-Ttl` holds in milliseconds. */
 const MAX_TTL_MS = 999_999_999;
 
@@ -20,8 +21,8 @@ const headerValue = (max: number) =>
     .string()
     .min(1)
     .max(max)
-    .refine((text) => isFieldValue(text) && text === text.trim(), {
-      message: 'must have no line break, no NUL, and no white space at its ends',
+    .refine((text) => isFieldValue(text) && text === text.trim() && !/\p{Surrogate}/u.test(text), {
+      message: 'must have no line break, no NUL, no half of a surrogate pair, and no white space at its ends',
     });
 
 const channelName = z.string().refine(isChannelName, { message: 'must be the name of a channel' });
@@ -68,7 +69,7 @@ export const message = z
       .optional()
       .describe('What goes first to a reader that is behind.'),
     ttl: z
-      .union([z.string().regex(TTL), z.int().min(0).max(MAX_TTL_MS)])
+      .union([z.string().regex(TTL, NO_DURATION), z.int().min(0).max(MAX_TTL_MS)], NO_DURATION)
       .optional()
       .describe('How long it is worth replaying: a duration like `15m`, or milliseconds.'),
     id: headerValue(MAX_ID_LENGTH)
@@ -110,7 +111,7 @@ const refused = z.strictObject({ error: z.strictObject({ code: z.string(), messa
 export type Result = Accepted | z.output<typeof refused>;
 
 /** Whom a message is for, as the audit log tells it. */
-function targetOf(input: PublishInput): Readonly<Record<string, unknown>> {
+export function targetOf(input: PublishInput): Readonly<Record<string, unknown>> {
   const { channel, subject, user, route, connection, broadcast } = input;
   return { channel, subject, user, route, connection, broadcast };
 }
@@ -141,6 +142,13 @@ export const publish: Spec<PublishInput, Accepted> = {
   target: targetOf,
 };
 
+/** Whom a message of a batch is for, for the log; it has not been checked. */
+function nameOf(given: unknown): string {
+  const fields = typeof given === 'object' && given !== null ? Object.entries(given) : [];
+  const [kind = 'nobody', name] = fields.find(([field]) => TARGETS.some((name) => name === field)) ?? [];
+  return typeof name === 'string' ? `${kind} ${name}` : kind;
+}
+
 const batchInput = z.strictObject({
   // Each is checked by itself: one that is wrong must not keep back the others.
   messages: z
@@ -166,5 +174,5 @@ export const publishBatch: Spec<BatchInput, BatchOutput> = {
   output: batchOutput,
   codes: [],
   maxBytes: MAX_BYTES,
-  target: ({ messages }) => ({ messages: messages.length }),
+  target: ({ messages }) => ({ messages: messages.length, to: messages.map(nameOf) }),
 };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Spec } from '../operation.ts';
-import { readTime } from '../time.ts';
+import { readTime } from '../revocation/time.ts';
 
 const TIME = 'must be seconds (not milliseconds) since 1970, or a time of RFC 3339';
 const time = z

@@ -1,0 +1,63 @@
+import type { Peer, Peers } from '../cluster/peers.ts';
+import type { BackendEvents } from './backend-events.ts';
+
+export interface InstanceEventsOptions {
+  readonly events: BackendEvents;
+  readonly peers: Pick<Peers, 'own' | 'follow' | 'isResponsible'>;
+  /** How many streams are open here. */
+  connections(): number;
+}
+
+/** Instances of which it was told that they are lost, at most: each has an id that never comes again once it has ended. */
+const MOST_LOST = 1000;
+
+/**
+ * Tells backends which instances there are, so that whoever keeps count of streams can let go of those of an instance that died.
+ * An instance speaks for itself as long as it can; of one that cannot, another of them all does.
+ */
+export class InstanceEvents {
+  readonly #options: InstanceEventsOptions;
+  /** Of whom this instance said it, and is to say if they are back. */
+  readonly #lost = new Set<string>();
+
+  constructor(options: InstanceEventsOptions) {
+    this.#options = options;
+    options.peers.follow({
+      appeared: (peer) => this.#appeared(peer),
+      vanished: (peer, how) => {
+        if (how === 'lost' && options.peers.isResponsible(peer.instance)) this.#vanished(peer);
+      },
+    });
+  }
+
+  /** Again too: what happened while NATS was away was told to nobody. */
+  connected(): void {
+    const { events, peers, connections } = this.#options;
+    events.tell('instance.appeared', { ...nameOf(peers.own), connections: connections() });
+  }
+
+  reconnected(): void {
+    this.connected();
+  }
+
+  stop(): void {
+    const { events, peers } = this.#options;
+    events.tell('instance.gone', { ...nameOf(peers.own), reason: 'stopped' });
+  }
+
+  // It was held up rather than cut off, and does not know that it was missed.
+  #appeared(peer: Peer): void {
+    if (this.#lost.delete(peer.instance)) this.#options.events.tell('instance.appeared', nameOf(peer));
+  }
+
+  #vanished(peer: Peer): void {
+    this.#lost.add(peer.instance);
+    const [oldest] = this.#lost;
+    if (this.#lost.size > MOST_LOST && oldest !== undefined) this.#lost.delete(oldest);
+    this.#options.events.tell('instance.gone', { ...nameOf(peer), reason: 'lost' });
+  }
+}
+
+function nameOf({ instance, host, worker }: Peer) {
+  return { instance, host, worker };
+}

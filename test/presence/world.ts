@@ -1,0 +1,211 @@
+import { TICK_MS, TimerWheel } from '../../src/clock.ts';
+import { Peers } from '../../src/cluster/peers.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { createLog } from '../../src/log.ts';
+import type { Announcement } from '../../src/presence/announcer.ts';
+import { BackendEvents } from '../../src/presence/backend-events.ts';
+import { createPresence, type Presence } from '../../src/presence/presence.ts';
+import { Router } from '../../src/routing/router.ts';
+import { ManualClock } from '../support/clock.ts';
+import { Network, type NetworkBus } from './network.ts';
+
+export const LEAVE_AFTER_MS = 5000;
+export const CHANNELS = ['room-a', 'room-b', 'room-c'];
+
+/** A stream of somebody on a channel of one instance. */
+export interface Stream {
+  readonly id: string;
+  readonly user: string | undefined;
+  readonly channel: string;
+}
+
+const { config } = parseConfig(
+  JSON.stringify({
+    channels: {
+      room: {
+        channel: 'room-{id}',
+        subject: 'rooms.{id}',
+        access: 'public',
+        presence: { claims: ['name'], leaveAfter: '5s' },
+      },
+    },
+  }),
+  'test.yaml',
+  {},
+);
+const router = new Router(config.channels);
+
+/** One instance: everything of presence but the hub and NATS. */
+export class Node {
+  readonly bus: NetworkBus;
+  readonly peers: Peers;
+  readonly presence: Presence;
+  readonly wheel: TimerWheel;
+  readonly streams = new Map<string, Stream>();
+  /** What each of its channels was told of each member, in order. */
+  readonly told = new Map<string, string[]>();
+  readonly problems: string[] = [];
+
+  constructor(instance: string, world: World) {
+    const { clock } = world;
+    const bus = world.network.bus();
+    this.bus = bus;
+    this.wheel = new TimerWheel(clock);
+    const log = createLog(
+      { level: 'warn', format: 'json' },
+      { write: (line) => void this.problems.push(line) },
+    );
+    const own = { instance, host: 'a.example', version: '1.2.3', startedMs: clock.wall() };
+    this.peers = new Peers({ own, prefix: 'sidestream', bus, clock, wheel: this.wheel, log });
+    const options = {
+      config: { prefix: 'sidestream', members: world.maxMembers },
+      events: new BackendEvents({
+        prefix: 'sidestream',
+        instance,
+        events: [],
+        wall: () => clock.wall(),
+        publish: () => true,
+      }),
+      clock,
+      wheel: this.wheel,
+      log,
+      bus,
+      peers: this.peers,
+      router,
+      messageBytes: world.messageBytes,
+      subscribers: () => 1,
+      notice: (channel: string, event: string, data: Announcement) => this.#noted(channel, event, data),
+      defer: (run: () => void) => world.later(run),
+    };
+    const presence = createPresence(options);
+    if (presence === undefined) throw new Error('the route of this world has presence');
+    this.presence = presence;
+    presence.start();
+    this.peers.start();
+    presence.connected();
+  }
+
+  open(stream: Stream): void {
+    this.streams.set(stream.id, stream);
+    this.presence.attendance.joined(...attending(stream));
+  }
+
+  close(stream: Stream): void {
+    if (this.streams.delete(stream.id)) this.presence.attendance.left(...attending(stream));
+  }
+
+  cut(): void {
+    this.bus.isConnected = false;
+    this.peers.disconnected();
+  }
+
+  mend(): void {
+    if (this.bus.isConnected) return;
+    this.bus.isConnected = true;
+    this.peers.reconnected();
+    this.presence.reconnected();
+  }
+
+  /** Who it says is on a channel: `count: user ×streams …`. */
+  says(channel: string): string {
+    const { count, members } = this.presence.page(channel, { limit: 1000, after: undefined });
+    return written(
+      members.map(({ user, id, connections }) => [user ?? id ?? '', connections] as const),
+      count,
+    );
+  }
+
+  #noted(channel: string, event: string, { members }: Announcement): void {
+    for (const { user, id } of members) {
+      const key = `${channel} ${user ?? id}`;
+      this.told.set(key, [...(this.told.get(key) ?? []), event.replace('sidestream.', '')]);
+    }
+  }
+}
+
+export interface WorldOptions {
+  /** From 0 up to 1. Default: nothing ever happens. */
+  readonly chance?: () => number;
+  readonly maxMembers?: number;
+  readonly messageBytes?: number;
+}
+
+/** Instances whose time, network and visitors the test moves. */
+export class World {
+  readonly clock = new ManualClock();
+  readonly network: Network;
+  readonly nodes: Node[] = [];
+  readonly maxMembers: number;
+  readonly messageBytes: number;
+  #started = 0;
+  #later: (() => void)[] = [];
+
+  constructor({ chance = () => 1, maxMembers = 1000, messageBytes = 1024 }: WorldOptions = {}) {
+    this.network = new Network(this.clock, chance);
+    this.maxMembers = maxMembers;
+    this.messageBytes = messageBytes;
+  }
+
+  start(): Node {
+    this.#started += 1;
+    const node = new Node(`node-${this.#started}`, this);
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Without a word, with all its streams. */
+  kill(node: Node): void {
+    this.nodes.splice(this.nodes.indexOf(node), 1);
+    node.bus.isConnected = false;
+  }
+
+  /** In good order. */
+  stop(node: Node): void {
+    for (const stream of node.streams.values()) node.close(stream);
+    node.presence.stop();
+    node.peers.stop();
+    this.kill(node);
+  }
+
+  later(run: () => void): void {
+    this.#later.push(run);
+  }
+
+  pass(ms: number): void {
+    for (let left = ms; left > 0; left -= TICK_MS) {
+      this.clock.advance(Math.min(left, TICK_MS));
+      for (const { wheel } of this.nodes) wheel.advance();
+      this.turn();
+    }
+  }
+
+  /** One of the event loop. */
+  turn(): void {
+    this.network.deliver();
+    for (const run of this.#later.splice(0)) run();
+  }
+
+  /** Who is on a channel, as {@link Node.says}. */
+  truth(channel: string): string {
+    const streams = this.nodes.flatMap((node) => [...node.streams.values()]);
+    const counts = new Map<string, number>();
+    for (const { id, user, channel: its } of streams)
+      if (its === channel) counts.set(user ?? id, (counts.get(user ?? id) ?? 0) + 1);
+    return written([...counts], counts.size);
+  }
+}
+
+function written(members: readonly (readonly [string, number])[], count: number): string {
+  const list = members.map(([name, connections]) => `${name} ×${connections}`).sort();
+  return `${count}: ${list.join(' ')}`;
+}
+
+function attending({ id, user, channel: name }: Stream) {
+  const destination = router.resolve(name);
+  if (destination === undefined) throw new Error(`no route has ${name}`);
+  const identity = user === undefined ? undefined : { subject: user, claims: { name: user } };
+  return [
+    { id, client: { identity } },
+    { name, destination },
+  ] as const;
+}
