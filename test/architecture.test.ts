@@ -9,7 +9,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sources', 'http', 'auth', 'control', 'presence', 'inbox', 'exposition'],
   ['hub', 'cluster'],
   ['protocol', 'routing', 'config'],
-  ['clock', 'log', 'metrics', 'queue'],
+  ['clock', 'log', 'metrics', 'queue', 'duration'],
   ['errors', 'reasons'],
 ];
 

@@ -3,7 +3,8 @@
  * their unit in their name; each `parse…` gives `undefined` for text that is not of its form.
  */
 
-const DURATION_UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
+import { DURATION_UNITS } from '../duration.ts';
+
 const SIZE_UNITS = {
   GiB: 1024 ** 3,
   MiB: 1024 ** 2,

@@ -1,6 +1,7 @@
 import { notFound } from './not-found.ts';
 import { ControlError, type Served, spread } from './operation.ts';
 import { type DisconnectInput, disconnect, disconnectPart } from './operations/disconnect.ts';
+import { toMs } from './operations/duration.ts';
 
 export type DisconnectWhose =
   | { readonly user: string }
@@ -24,7 +25,10 @@ export function disconnectOperations({ live, isServed }: DisconnectDeps): Served
     spread(disconnect, {
       part: disconnectPart,
       each: (input) => ({
-        closed: live.disconnect(whoseOf(input), { reconnect: input.reconnect, retryMs: input.retry }),
+        closed: live.disconnect(whoseOf(input), {
+          reconnect: input.reconnect,
+          retryMs: input.retry === undefined ? undefined : toMs(input.retry),
+        }),
       }),
       merge: (parts, { connection, channel }, missing) => {
         const closed = parts.reduce((sum, { part }) => sum + part.closed, 0);

@@ -107,7 +107,7 @@ export class Connection implements Subscriber, WireOwner, Due {
   /** How far the logs had got when the client was last told its cursor. */
   #progress = 0;
   /** Who waits for the greeting, or for the end before it. */
-  #settling: (() => void)[] = [];
+  #settling: (() => void)[] | undefined;
   /** Why the stream ends once what waits has been written. */
   #farewell: CloseReason | undefined;
   /** When it is cut off if its farewell has not been taken by then. */
@@ -152,7 +152,10 @@ export class Connection implements Subscriber, WireOwner, Due {
   /** Calls back when the stream is live, or has ended before: perhaps at once. */
   whenSettled(callback: () => void): void {
     if (this.#greeted || !this.#open) callback();
-    else this.#settling.push(callback);
+    else {
+      this.#settling ??= [];
+      this.#settling.push(callback);
+    }
   }
 
   /** Bytes that wait here for a reader that is behind. */
@@ -197,7 +200,9 @@ export class Connection implements Subscriber, WireOwner, Due {
   }
 
   #settle(): void {
-    for (const callback of this.#settling.splice(0)) callback();
+    const settling = this.#settling;
+    this.#settling = undefined;
+    if (settling !== undefined) for (const callback of settling) callback();
   }
 
   /**

@@ -1,3 +1,4 @@
+import { durationMs } from '../duration.ts';
 import { GOODBYE, MAX_CURSOR_LENGTH, type Position, parseCursor } from '../protocol/cursor.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { isChannelName } from '../routing/template.ts';
@@ -86,8 +87,6 @@ export interface PollRequest {
 const DEFAULT_WAIT_MS = 25_000;
 /** What most proxies wait for an answer before they give up. */
 const MAX_WAIT_MS = 60_000;
-const WAIT = /^(\d{1,5})(ms|s|m)$/;
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
 const DEFAULT_LIMIT = 100;
 
 /** Reads `?wait=` and `?limit=`; or says what is wrong. */
@@ -103,9 +102,7 @@ export function readPollRequest({ query }: Ask, maxLimit: number): PollRequest |
 /** A duration as the config has them. */
 function readWait(text: string | null): number | undefined {
   if (text === null) return DEFAULT_WAIT_MS;
-  if (text === '0') return 0;
-  const [, digits, unit = ''] = WAIT.exec(text) ?? [];
-  return digits === undefined ? undefined : Number(digits) * (UNIT_MS[unit] ?? Infinity);
+  return text === '0' ? 0 : durationMs(text);
 }
 
 /** Reads `/events/{channel}`, `?channels=a,b`, `Last-Event-ID` and `?lastEventId=`; or says what is wrong. */

@@ -56,7 +56,7 @@ export class Streams {
   }
 
   /** Ends those that match, telling the reason; says how many. */
-  end(reason: 'revoked' | 'disconnected', matches: (stream: PickedStream) => boolean): number {
+  end(reason: 'revoked', matches: (stream: PickedStream) => boolean): number {
     const matching = [...this.#connections, ...this.#polls].filter(({ id, client }) =>
       matches({ id, identity: client.identity }),
     );

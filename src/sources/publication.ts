@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { durationMs } from '../duration.ts';
 import type { Publication } from '../hub/source.ts';
 import type { RouteMetrics } from '../metrics.ts';
 import { isFieldValue } from '../protocol/sse.ts';
@@ -43,8 +44,7 @@ const PRIORITIES: ReadonlyMap<string, 0 | 1 | 2> = new Map([
 const MAX_EVENT_LENGTH = 256;
 /** Longest id that is taken from a payload, in characters: thousands of them are remembered. */
 const MAX_ID_LENGTH = 256;
-const TTL = /^(\d{1,9})(ms|s|m|h|d)?$/;
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const TTL = /^\d{1,9}(ms|s|m|h|d)?$/;
 
 /**
  * Maps a message by its route. What is stored is mapped the same way wherever and whenever it is read, so that its frame
@@ -151,8 +151,9 @@ function eventName(mapping: Mapping): string | undefined {
 function ttl({ metrics, header }: Mapping): number | undefined {
   const text = header(TTL_HEADER);
   if (text === undefined || text === '') return undefined;
-  const [, digits, unit = 's'] = TTL.exec(text) ?? [];
-  if (digits !== undefined) return Number(digits) * (UNIT_MS[unit] ?? 1);
+  const [given, unit] = TTL.exec(text) ?? [];
+  // Seconds, where it has no unit.
+  if (given !== undefined) return durationMs(unit === undefined ? `${given}s` : given);
   metrics.fieldsDropped.ttl += 1;
   return undefined;
 }

@@ -143,7 +143,7 @@ it('every rendering says the same as was given, wherever the socket is full, in 
         turnsBehind += written.turnsBehind;
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 200 },
   );
   expect(turnsBehind).toBeGreaterThan(20);
 });

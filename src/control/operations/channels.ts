@@ -2,36 +2,11 @@ import { z } from 'zod';
 import { isChannelName } from '../../routing/template.ts';
 import { isShallow, LONGEST_MS, MAX_METADATA_BYTES, MAX_METADATA_DEPTH } from '../channels/channel-record.ts';
 import type { Spec } from '../operation.ts';
-
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-const NO_DURATION = 'must be a duration like 15m, or milliseconds';
+import { duration } from './duration.ts';
 
 const channel = z.string().refine(isChannelName, { message: 'must be the name of a channel' });
 
-/** A duration like `15m`, or milliseconds; to milliseconds where it is at least `minMs`. */
-function duration(minMs: number) {
-  const bounds = `must be from ${minMs / 1000}s to 366d`;
-  const forms = [
-    z
-      .string()
-      .regex(/^[0-9]{1,9}(ms|s|m|h|d)$/, { error: NO_DURATION, abort: true })
-      .refine((text) => isWithin(toMs(text), minMs), { message: bounds }),
-    z.int().min(minMs).max(LONGEST_MS),
-  ] as const;
-  return z.union(forms, NO_DURATION);
-}
-
-/** What {@link duration} let pass, in milliseconds. */
-export function toMs(given: string | number): number {
-  if (typeof given === 'number') return given;
-  const [, digits, unit = ''] = /^([0-9]+)([a-z]+)$/.exec(given) ?? [];
-  return Number(digits) * (UNITS_MS[unit] ?? Number.NaN);
-}
-
-function isWithin(ms: number, minMs: number): boolean {
-  return ms >= minMs && ms <= LONGEST_MS;
-}
+const BOUNDS = { minMs: 1000, maxMs: LONGEST_MS };
 
 const metadata = z.record(z.string(), z.unknown()).refine(isSmall, {
   message: `must be no more than ${MAX_METADATA_BYTES} bytes of JSON, nested no deeper than ${MAX_METADATA_DEPTH}`,
@@ -43,7 +18,7 @@ function isSmall(value: unknown): boolean {
 
 const createInput = z.strictObject({
   channel: channel.describe('Its name; a route must serve it.'),
-  timeout: duration(1000)
+  timeout: duration(BOUNDS)
     .optional()
     .describe(
       'It expires when nobody is on it and nothing is published for that long: a duration, or milliseconds.',
@@ -85,7 +60,7 @@ export const create: Spec<CreateInput, Created> & { readonly fansOut: true } = {
 
 const closeInput = z.strictObject({
   channel: channel.describe('Its name.'),
-  for: duration(1000)
+  for: duration(BOUNDS)
     .optional()
     .describe('How long it stays closed; without it, until it is made anew with `create`.'),
 });

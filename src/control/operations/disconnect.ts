@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Spec } from '../operation.ts';
+import { duration } from './duration.ts';
 
-/** A day: who is to stay away for longer is to stay away. */
-const MAX_RETRY_MS = 86_400_000;
+/** Up to a day: who is to stay away for longer is to stay away. */
+const RETRY = { minMs: 0, maxMs: 86_400_000 };
 const TARGETS = ['user', 'connection', 'channel'] as const;
 
 const name = z.string().min(1);
@@ -12,12 +13,11 @@ const input = z
     connection: name.optional().describe('The stream with this id: `connection` in its `sidestream.open`.'),
     channel: name.optional().describe('All streams that are on this channel, whatever else they are on.'),
     reconnect: z.boolean().optional().describe('Whether the browser may come back by itself. Default: true.'),
-    retry: z
-      .int()
-      .min(0)
-      .max(MAX_RETRY_MS)
+    retry: duration(RETRY)
       .optional()
-      .describe('When it is to come back, in milliseconds. Default: jittered, as for every stream.'),
+      .describe(
+        'When it is to come back: a duration, or milliseconds. Default: jittered, as for every stream.',
+      ),
   })
   .superRefine((fields, context) => {
     const given = TARGETS.filter((target) => fields[target] !== undefined);

@@ -3,15 +3,13 @@ import { isFieldValue } from '../../protocol/sse.ts';
 import { RESERVED_EVENT_PREFIX } from '../../routing/event.ts';
 import { isChannelName } from '../../routing/template.ts';
 import type { Spec } from '../operation.ts';
+import { longDuration } from './duration.ts';
 
 /** Most messages of one batch. */
 export const MAX_BATCH = 1000;
 /** As the ingest reads it from `Sse-Event`. */
 const MAX_EVENT_LENGTH = 256;
 const MAX_ID_LENGTH = 256;
-/** As the ingest reads it from `Sse-Ttl`. */
-const TTL = /^[0-9]{1,9}(ms|s|m|h|d)$/;
-const NO_DURATION = 'must be a duration like 15m, or milliseconds';
 /** The largest that `Sse-Ttl` holds in milliseconds. */
 const MAX_TTL_MS = 999_999_999;
 
@@ -68,8 +66,7 @@ export const message = z
       .enum(['normal', 'high', 'urgent'])
       .optional()
       .describe('What goes first to a reader that is behind.'),
-    ttl: z
-      .union([z.string().regex(TTL, NO_DURATION), z.int().min(0).max(MAX_TTL_MS)], NO_DURATION)
+    ttl: longDuration(MAX_TTL_MS)
       .optional()
       .describe('How long it is worth replaying: a duration like `15m`, or milliseconds.'),
     id: headerValue(MAX_ID_LENGTH)
