@@ -175,7 +175,9 @@ describe('a stream that is ended', () => {
       await open(second, '/events?channels=chat-1,chat-2'),
     ];
     const other = await open(second, '/events/chat-2');
-    expect(await call(first, 'disconnect', { channel: 'chat-1', retry: '1234ms' })).toMatchObject({ closed: 2 });
+    expect(await call(first, 'disconnect', { channel: 'chat-1', retry: '1234ms' })).toMatchObject({
+      closed: 2,
+    });
     for (const { client } of streams) {
       const told = JSON.parse((await client.next('sidestream.close')).data);
       expect(told).toEqual({ reason: 'disconnected', retry: 1234 });
