@@ -4,6 +4,7 @@ import { parseSource, readSources } from './architecture/sources.ts';
 /** From the top down; an import goes to a lower layer, or stays in its room. A new room needs its place here. */
 const LAYERS: readonly (readonly string[])[] = [
   ['main'],
+  ['commands'],
   ['workers'],
   ['bridge'],
   ['sources', 'http', 'auth', 'control', 'presence', 'inbox', 'exposition'],
@@ -88,9 +89,9 @@ describe('the rooms', () => {
     expect(Object.keys(WITHIN_LAYER).sort()).toEqual([...new Set(found.map(exception))].sort());
   });
 
-  it('read the config by its types alone, and only those of its schema; main loads it', () => {
+  it('read the config by its types alone, and only those of its schema; commands load it', () => {
     const found = imports.filter(
-      ({ from, to }) => to.file?.startsWith('config/') && !['config', 'main'].includes(from.room),
+      ({ from, to }) => to.file?.startsWith('config/') && !['config', 'commands'].includes(from.room),
     );
     const offending = found.filter(({ to }) => to.file !== 'config/schema.ts' || !to.isTypeOnly);
     expect(offending.map(({ from, to }) => `${from.path} → ${to.specifier}`)).toEqual([]);

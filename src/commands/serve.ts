@@ -1,0 +1,107 @@
+import { type Bridge, createBridge } from '../bridge/bridge.ts';
+import { loadConfig, readConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { messageOf, SidestreamError } from '../errors.ts';
+import { createLog, type Logger } from '../log.ts';
+import { workerCount } from '../workers/cpus.ts';
+import { Primary } from '../workers/primary.ts';
+import { EXIT_FAILURE, EXIT_OK, report } from './report.ts';
+
+/** The program that serves. */
+export interface Program {
+  /** Its file, which workers are started with. */
+  readonly entry: string;
+  readonly version: string;
+  /** Ends the process, whatever still holds its event loop. */
+  readonly exit: (status: number) => never;
+}
+
+/** Runs until a signal, drains, and gives the exit status. */
+export async function serve(file: string, program: Program): Promise<number> {
+  const { exit } = program;
+  const { config, notices } = readConfig(file);
+  // EPIPE: whoever read the log has gone. The streams have not.
+  process.stdout.on('error', () => undefined);
+  const log = createLog(config.log, process.stdout);
+  for (const { line, column, path, message } of notices) log.warn({ line, column, key: path }, message);
+  let kill = () => {};
+  const signalled = firstSignal(log, () => {
+    kill();
+    exit(EXIT_FAILURE);
+  });
+  const service = createService(file, config, log, program);
+  kill = () => service.kill?.();
+  process.on('uncaughtException', (error) => {
+    log.fatal({ error: error.stack ?? String(error) }, 'uncaught exception');
+    exit(EXIT_FAILURE);
+  });
+  try {
+    await service.start();
+    const signal = await Promise.race([signalled, failureOf(service)]);
+    log.info({ signal }, 'signal received');
+  } catch (error) {
+    await service.stop();
+    // At once: a NATS server that takes connections and says nothing would hold the process for its time-out.
+    return exit(report(logged(log, error)));
+  }
+  await service.drain();
+  await service.stop();
+  // Whatever might still hold the event loop must not hold the process.
+  return exit(EXIT_OK);
+}
+
+/** What `serve` runs: a bridge, or whoever keeps several of them running. */
+interface Service extends Pick<Bridge, 'start' | 'drain' | 'stop'> {
+  /** Ends the processes that were started, at once. */
+  kill?(): void;
+  /** Resolves where it cannot go on. */
+  readonly failed?: Promise<Error>;
+}
+
+function createService(file: string, config: Config, log: Logger, { entry, version }: Program): Service {
+  const count = workerCount(config.workers);
+  if (count === 1) {
+    process.on('SIGUSR2', () =>
+      log.warn('SIGUSR2 restarts workers, one at a time; there is only one process'),
+    );
+    return createBridge({ config, log, version });
+  }
+  const primary = new Primary({ config, count, entry, log, version });
+  process.on('SIGUSR2', () => {
+    try {
+      void primary.restart(loadConfig(file));
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'the config is not taken; the workers go on as they are');
+    }
+  });
+  return primary;
+}
+
+async function failureOf({ failed }: Service): Promise<never> {
+  // Without one nothing of the kind can happen.
+  throw await (failed ?? new Promise<Error>(() => undefined));
+}
+
+/** The failure of a start belongs in the log too: collectors do not read standard error. */
+function logged(log: Logger, error: unknown): unknown {
+  const code = error instanceof SidestreamError ? error.code : undefined;
+  log.fatal({ code, error: messageOf(error) }, 'cannot start');
+  return error;
+}
+
+/** The first SIGTERM or SIGINT; the second one calls `end`. */
+function firstSignal(log: Logger, end: () => void): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let received = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (received) {
+        log.warn({ signal }, 'second signal; exiting at once');
+        return end();
+      }
+      received = true;
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
