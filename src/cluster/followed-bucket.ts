@@ -28,8 +28,11 @@ export interface BucketFollower {
   begin?(): void;
   /** The last value of each key, then every change. */
   take(change: Change): void;
-  /** All that there was has been taken. The bucket is open when this resolves; where it rejects, it is read anew. */
-  complete(bucket: OpenBucket, since: Since): Promise<void>;
+  /**
+   * All that there was has been taken. The bucket is open when this resolves; where it rejects, it is read anew. Once
+   * `signal` is aborted nobody waits for it any more.
+   */
+  complete(bucket: OpenBucket, since: Since, signal: AbortSignal): Promise<void>;
   /** It cannot be opened or read; it will be tried again. `isAbsent`: there is no JetStream for us. */
   failed(error: unknown, isAbsent: boolean): void;
 }
@@ -172,7 +175,7 @@ export class FollowedBucket {
     const { clock, follower } = this.#options;
     const isAnother = this.#created !== undefined && this.#created !== created;
     const awayMs = this.#awaySinceMs === undefined ? 0 : clock.now() - this.#awaySinceMs;
-    await follower.complete(bucket, { isAnother, awayMs });
+    await follower.complete(bucket, { isAnother, awayMs }, signal);
     if (signal.aborted) return;
     this.#awaySinceMs = undefined;
     this.#created = created;

@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Revocation } from '../../auth/revocations.ts';
-import { type Clock, jitter } from '../../clock.ts';
-import { Absent, isOvertaken, keepFor, type OpenBucket } from '../../cluster/open-bucket.ts';
-import { type Watch, watchBucket } from '../../cluster/watch.ts';
+import type { Clock } from '../../clock.ts';
+import { type Change, FollowedBucket } from '../../cluster/followed-bucket.ts';
+import { isOvertaken, keepFor, type OpenBucket } from '../../cluster/open-bucket.ts';
 import { messageOf } from '../../errors.ts';
 import { Complaints, type Logger } from '../../log.ts';
 import type { RevocationCounts } from './counts.ts';
@@ -28,10 +26,6 @@ export interface BucketOptions {
   readonly learned: (count: number) => void;
 }
 
-/** Between two records as the bucket is read for the first time; when none comes for that long, it is read anew. */
-const READ_TIMEOUT_MS = 10_000;
-/** Waits before the bucket is opened again, in milliseconds; the last one repeats. */
-const WAITS_MS = [100, 250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 /**
  * Longest wait where there is no JetStream: its servers may only have been out of reach, and until they are asked again
  * who was revoked before is let in. Where a permission is missing, NATS logs each attempt.
@@ -66,13 +60,12 @@ export class RevocationBucket {
   readonly #complaints: Complaints;
   #setLoaded: () => void = () => {};
   #isLoaded = false;
-  #connection: NatsConnection | undefined;
-  #session = new AbortController();
-  #watch: Watch | undefined;
-  /** Whether what is written is also read, and everything known was written. */
-  #isOpen = false;
-  /** Attempts since it was last open. */
-  #failures = 0;
+  readonly #followed: FollowedBucket;
+  /** What was read of the bucket while it was not open. */
+  readonly #stored = new Map<string, Revocation>();
+  #looking: NodeJS.Timeout | undefined;
+  /** Whether it is read anew since it had lost something. */
+  #isPurged = false;
   /** Records that are being written now, each because of a command. */
   #saving = 0;
   /** Revocations that were read and not yet told of. */
@@ -89,27 +82,39 @@ export class RevocationBucket {
         resolve();
       };
     });
+    this.#followed = new FollowedBucket({
+      ...options,
+      absentWaitMs: ABSENT_WAIT_MS,
+      follower: {
+        begin: () => this.#stored.clear(),
+        take: (change) => this.#take(change),
+        complete: (bucket, _since, signal) => this.#complete(bucket, signal),
+        failed: (error, isAbsent) => this.#failed(error, isAbsent),
+      },
+    });
   }
 
-  /** Whether revocations are kept in the bucket now. */
+  /** Whether what is written is also read, and everything known was written. */
   get isOpen(): boolean {
-    return this.#isOpen;
+    return this.#followed.bucket !== undefined;
   }
 
   connected(connection: NatsConnection): void {
-    this.#end();
-    this.#connection = connection;
-    this.#session = new AbortController();
-    this.#failures = 0;
-    void this.#run(connection, this.#session.signal);
+    this.#looking ??= setInterval(() => void this.#look(), this.#options.lookMs);
+    this.#followed.connected(connection);
+  }
+
+  disconnected(): void {
+    this.#followed.disconnected();
   }
 
   reconnected(): void {
-    if (this.#connection !== undefined) this.connected(this.#connection);
+    this.#followed.reconnected();
   }
 
   stop(): void {
-    this.#end();
+    clearInterval(this.#looking);
+    this.#followed.stop();
     this.#setLoaded();
   }
 
@@ -118,86 +123,36 @@ export class RevocationBucket {
    * written when it is back.
    */
   async save(key: string): Promise<boolean> {
-    const watch = this.#watch;
-    if (watch === undefined || !this.#isOpen) return false;
+    const { bucket } = this.#followed;
+    if (bucket === undefined) return false;
     this.#saving += 1;
     try {
-      const isKept = await this.#keep(watch.bucket, [key]);
-      await this.#put(watch.bucket, key);
+      const isKept = await this.#keep(bucket, [key]);
+      await this.#put(bucket, key);
       return isKept;
     } catch (error) {
       this.#complain('save', error, 'a revocation could not be written to the bucket; trying again');
       // It will be read anew, and compared with the ledger.
-      watch.messages.stop();
+      this.#followed.suspect();
       return false;
     } finally {
       this.#saving -= 1;
     }
   }
 
-  #end(): void {
-    this.#session.abort();
-    this.#isOpen = false;
-    this.#watch?.messages.stop();
-    this.#watch = undefined;
+  #failed(error: unknown, isAbsent: boolean): void {
+    this.#options.counts.bucketFailures += 1;
+    if (isAbsent && !this.#options.requireJetStream) this.#setLoaded();
+    const reason = this.#isPurged ? 'revocations are missing in it' : error;
+    this.#isPurged = false;
+    this.#say(isAbsent ? (this.#isLoaded ? 'absent' : 'awaited') : 'lost', reason);
   }
 
-  async #run(connection: NatsConnection, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !connection.isClosed()) {
-      const error = await this.#follow(connection, signal);
-      if (signal.aborted || connection.isClosed()) return;
-      const isAbsent = error instanceof Absent;
-      this.#options.counts.bucketFailures += 1;
-      if (isAbsent && !this.#options.requireJetStream) this.#setLoaded();
-      this.#say(isAbsent ? (this.#isLoaded ? 'absent' : 'awaited') : 'lost', error);
-      const waitMs = WAITS_MS[this.#failures] ?? WAITS_MS.at(-1) ?? 0;
-      const longestMs = isAbsent ? Math.min(waitMs, ABSENT_WAIT_MS) : waitMs;
-      this.#failures += 1;
-      await pause(jitter(this.#options.clock, longestMs / 2, longestMs), signal);
-    }
-  }
-
-  /** Opens the bucket and reads it until it is lost; gives why. */
-  async #follow(connection: NatsConnection, signal: AbortSignal): Promise<unknown> {
-    try {
-      const watch = await watchBucket(connection, this.#options);
-      if (!signal.aborted) return await this.#read(watch, signal);
-      watch.messages.stop();
-      return undefined;
-    } catch (error) {
-      return error;
-    } finally {
-      if (!signal.aborted) this.#isOpen = false;
-    }
-  }
-
-  /** Gives why it is not read any longer. */
-  async #read(watch: Watch, signal: AbortSignal): Promise<Error> {
-    const { bucket, messages, keyPrefix, waiting } = watch;
-    this.#watch = watch;
-    if (bucket.shortLived !== undefined) this.#complain('ttl', bucket.shortLived, SHORT_LIVED);
-    const stored = new Map<string, Revocation>();
-    // Records that end while they are being read never come.
-    const late = setTimeout(() => messages.stop(), READ_TIMEOUT_MS);
-    let isPurged = false;
-    const looking = setInterval(async () => {
-      if (!this.#isOpen || !(await this.#lacksSome(bucket))) return;
-      isPurged = true;
-      messages.stop();
-    }, this.#options.lookMs);
-    try {
-      if (waiting === 0) await this.#complete(bucket, stored, signal, late);
-      for await (const message of messages) {
-        this.#take(message, keyPrefix, stored);
-        if (this.#isOpen) this.#tell();
-        else if (message.info.pending === 0) await this.#complete(bucket, stored, signal, late);
-        else late.refresh();
-      }
-    } finally {
-      clearTimeout(late);
-      clearInterval(looking);
-    }
-    return new Error(isPurged ? 'revocations are missing in it' : 'it was deleted, or does not answer');
+  async #look(): Promise<void> {
+    const { bucket } = this.#followed;
+    if (bucket === undefined || !(await this.#lacksSome(bucket))) return;
+    this.#isPurged = true;
+    this.#followed.suspect();
   }
 
   /**
@@ -237,17 +192,13 @@ export class RevocationBucket {
     }
   }
 
-  /** Everything has been read: writes what `stored` does not cover, and the bucket is open. */
-  async #complete(
-    bucket: OpenBucket,
-    stored: Map<string, Revocation>,
-    signal: AbortSignal,
-    late: NodeJS.Timeout,
-  ): Promise<void> {
-    clearTimeout(late);
+  /** Everything has been read: writes what the bucket lacks. */
+  async #complete(bucket: OpenBucket, signal: AbortSignal): Promise<void> {
+    if (bucket.shortLived !== undefined) this.#complain('ttl', bucket.shortLived, SHORT_LIVED);
     this.#tell();
     this.#setLoaded();
     const { ledger } = this.#options;
+    const stored = this.#stored;
     // Again until nothing is missing: commands come in meanwhile.
     for (let keys = ledger.missing(stored); keys.length > 0; keys = ledger.missing(stored)) {
       const batch = keys.slice(0, BATCH_SIZE);
@@ -257,20 +208,17 @@ export class RevocationBucket {
       for (const record of written) if (record !== undefined) stored.set(keyOf(record.target), record);
     }
     stored.clear();
-    this.#isOpen = true;
-    this.#failures = 0;
     this.#say('kept');
   }
 
-  #take(message: JsMsg, keyPrefix: string, stored: Map<string, Revocation>): void {
+  #take({ key, value }: Change): void {
     const { ledger, counts } = this.#options;
-    const key = message.subject.slice(keyPrefix.length);
-    if (message.data.length === 0) {
-      // Deleted, purged, or a marker that it has ended: only these are empty.
+    if (value === undefined) {
+      // Deleted, purged, or a marker that it has ended.
       ledger.forget(key);
       return;
     }
-    const record = decodeRecord(key, message.data);
+    const record = decodeRecord(key, value);
     if (record === undefined) {
       counts.unreadable += 1;
       this.#complain('unreadable', undefined, 'the bucket holds a record that is none of ours');
@@ -286,7 +234,8 @@ export class RevocationBucket {
         'the bucket holds more revocations than are remembered: some are not refused',
       );
     }
-    if (!this.#isOpen) stored.set(key, record);
+    if (this.isOpen) this.#tell();
+    else this.#stored.set(key, record);
   }
 
   #tell(): void {
@@ -336,13 +285,5 @@ export class RevocationBucket {
       { bucket: name, error: error === undefined ? undefined : messageOf(error) },
       text,
     );
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal });
-  } catch {
-    // AbortError: there is a newer session, or none any more.
   }
 }

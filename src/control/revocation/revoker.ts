@@ -97,6 +97,10 @@ export class Revoker {
     this.#bucket.connected(connection);
   }
 
+  disconnected(): void {
+    this.#bucket.disconnected();
+  }
+
   reconnected(): void {
     this.#bucket.reconnected();
   }
