@@ -10,6 +10,6 @@ export default defineConfig({
     teardownTimeout: 10_000,
     // A native addon and signals behave in a process of its own as they do in production; not so in a worker thread.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 });

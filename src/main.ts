@@ -3,30 +3,35 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readArguments, UsageError } from './commands/arguments.ts';
 import { check } from './commands/check.ts';
+import { health } from './commands/health.ts';
 import { HELP } from './commands/help.ts';
 import { print } from './commands/print.ts';
 import { report } from './commands/report.ts';
 import { schema } from './commands/schema.ts';
-import { type Program, serve } from './commands/serve.ts';
+import type { Program } from './commands/serve.ts';
 import { token } from './commands/token.ts';
-import { work } from './commands/work.ts';
 
 async function main(argv: string[]): Promise<number> {
-  const { command, config, flags } = readArguments(argv);
+  const { command, operand, config, flags } = readArguments(argv);
   if (flags.help || command === 'help') return print(HELP);
   if (flags.version) return print(`${version}\n`);
   switch (command) {
     case 'serve':
-      return serve(config, program);
+      // Loaded when it is wanted: it is nearly all there is, and `health` is run again and again.
+      return (await import('./commands/serve.ts')).serve(config, program);
     case 'check':
       return check(config);
+    case 'health':
+      return health(config, flags);
+    case 'doctor':
+      return (await import('./commands/doctor.ts')).doctor(operand, flags);
     case 'token':
       return token(config, flags);
     case 'schema':
       return schema(flags, version);
     case 'worker':
       // Not for people: whoever starts one talks to it.
-      if (process.send !== undefined) return work(program);
+      if (process.send !== undefined) return (await import('./commands/work.ts')).work(program);
       throw new UsageError('unknown command "worker"');
     default:
       throw new UsageError(`unknown command ${JSON.stringify(command)}`);

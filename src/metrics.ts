@@ -25,7 +25,7 @@ export class LatencyHistogram {
 /** Why a message was not published: the label of `sidestream_publications_dropped_total`. */
 export type DropReason = 'too-large' | 'error' | 'duplicate' | 'unredactable';
 /** Which field of a message was dropped while the event still went out. */
-export type DroppedField = 'event' | 'ttl' | 'priority' | 'id' | 'key';
+export type DroppedField = 'event' | 'ttl' | 'priority' | 'id' | 'key' | 'trace';
 /** Why a message was mapped and not passed on to its channel: the label of `sidestream_publications_shaped_total`. */
 export type ShapeReason = 'throttled' | 'rate-limited';
 
@@ -38,7 +38,14 @@ export class RouteMetrics {
   /** What {@link publications} are together as frames, in bytes. */
   publishedBytes = 0;
   readonly dropped: Record<DropReason, number> = { 'too-large': 0, error: 0, duplicate: 0, unredactable: 0 };
-  readonly fieldsDropped: Record<DroppedField, number> = { event: 0, ttl: 0, priority: 0, id: 0, key: 0 };
+  readonly fieldsDropped: Record<DroppedField, number> = {
+    event: 0,
+    ttl: 0,
+    priority: 0,
+    id: 0,
+    key: 0,
+    trace: 0,
+  };
   readonly shaped: Record<ShapeReason, number> = { throttled: 0, 'rate-limited': 0 };
   invalidUtf8 = 0;
   /** Events that readers who were behind were spared. */
@@ -59,6 +66,22 @@ export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+}
+
+/** What became of the configs that were read while the process ran. Who reads them writes it. */
+export class ReloadMetrics {
+  applied = 0;
+  refused = 0;
+  /** Whether the file as it was read last is the one gone by, but for what needs a restart. */
+  isLastSuccessful = true;
+  /** When a config was last taken on, the start's included, in milliseconds since the Unix epoch. */
+  lastSuccessMs: number;
+  /** Whether the file holds what only a restart takes on. */
+  needsRestart = false;
+
+  constructor(startedMs: number) {
+    this.lastSuccessMs = startedMs;
+  }
 }
 
 /** How a stream ended: by one of our reasons, or because the client (or something between) closed it. A long poll is `answered`. */
@@ -103,6 +126,11 @@ export class Metrics {
     const made = new RouteMetrics();
     this.#routes.set(name, made);
     return made;
+  }
+
+  /** There is no such route any more: its series end. */
+  forget(name: string): void {
+    this.#routes.delete(name);
   }
 
   /** A stream was opened; `nowMs` since the Unix epoch. */

@@ -7,6 +7,8 @@ export const CLOSE_REASONS = {
   disconnected:
     'The backend ended the stream; come back after `retry`, or with `reconnect: false` not at all.',
   'channel-closed': 'The last channel of the stream was closed; do not come back.',
+  reconfigured:
+    'By a new config nothing is left that the stream may read, or it could not be found out; come back after `retry`.',
   slow: 'The reader stayed behind `limits.pending` or `limits.stalled`, or all slow readers together passed `limits.pendingTotal`.',
   overloaded: 'Refused in-band: a limit is reached, the instance drains, or NATS is not there yet.',
 } as const;
@@ -17,6 +19,8 @@ export type CloseReason = keyof typeof CLOSE_REASONS;
 export const UNSUBSCRIBE_REASONS = {
   unsubscribed: 'The backend took the stream off the channel.',
   'channel-closed': 'The channel was closed.',
+  removed: 'A new config has no route for the channel.',
+  forbidden: 'By a new config the stream may not read the channel.',
 } as const;
 
 export type UnsubscribeReason = keyof typeof UNSUBSCRIBE_REASONS;
@@ -36,6 +40,7 @@ export const GAP_REASONS = {
   'too-many': 'More was missed than `limits.replay`; the newest of it was sent.',
   recreated: 'The stream was deleted, and made anew or not at all; positions in the old one are void.',
   slow: 'The reader was behind, and the route (`slow: drop`) drops what waits for such readers; `skipped` says how many events.',
+  changed: 'A new config feeds the channel from elsewhere: what comes from here on is of another feed.',
   epoch: 'The cursor is of another log: another process, or a stream that was made anew since.',
 } as const;
 
@@ -51,7 +56,7 @@ export const REFUSAL_CODES = {
   CONNECT_RATE: 'More streams are being opened than `limits.connectRate`.',
   DRAINING: 'This instance is shutting down.',
   NATS_NOT_READY:
-    'NATS was not reached yet, or what it keeps of revocations or of channels was not read yet.',
+    'NATS was not reached yet, or what it keeps of revocations or of channels was not read yet; or a new config changed the route meanwhile.',
   AUTH_UNAVAILABLE: 'Whoever can check the token, or the right to a channel, does not answer.',
   AUTH_RATE:
     'Too many bad tokens came from this address, or too many requests at a time that have to be checked.',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../src/errors.ts';
 import { exposeMetrics } from '../src/exposition/exposition.ts';
-import { Metrics, RouteMetrics } from '../src/metrics.ts';
+import { Metrics, ReloadMetrics, RouteMetrics } from '../src/metrics.ts';
 import { CLOSE_REASONS, GAP_REASONS, REFUSAL_CODES, UNSUBSCRIBE_REASONS } from '../src/reasons.ts';
 
 const read = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
@@ -88,6 +88,9 @@ describe('the documentation and the code name the same things', () => {
       authQuestions: () => [],
       authFaults: () => [],
       apiRefusals: () => [],
+      limits: () => ({ connections: 10, channels: 20, historyBytes: 30, pendingTotalBytes: 40 }),
+      accepting: () => true,
+      reloads: new ReloadMetrics(0),
       version: '0',
       uwsVersion: '0',
     };

@@ -1,14 +1,15 @@
+import { totalmem } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exposeMetrics } from '../src/exposition/exposition.ts';
-import { LatencyHistogram, Metrics } from '../src/metrics.ts';
+import { LatencyHistogram, Metrics, ReloadMetrics } from '../src/metrics.ts';
 
 function setUp() {
   const metrics = new Metrics();
   const registry = exposeMetrics(metrics, {
     channels: () => 7,
     lingeringChannels: () => 3,
-    streams: () => [{ stream: 'ORDERS', isFollowed: true, offset: 41 }],
+    streams: () => [{ stream: 'ORDERS', isFollowed: true, offset: 41, pending: 3 }],
     historyBytes: () => 0,
     archiveReads: () => ({ all: 0, failed: 0 }),
     natsSubscriptions: () => 5,
@@ -26,6 +27,9 @@ function setUp() {
     authQuestions: () => [[{ service: 'callout' }, 6]],
     authFaults: () => [[{ service: 'callout', fault: 'timeout' }, 2]],
     apiRefusals: () => [],
+    limits: () => ({ connections: 10, channels: 20, historyBytes: 30, pendingTotalBytes: 40 }),
+    accepting: () => true,
+    reloads: new ReloadMetrics(0),
     version: '1.2.3',
     uwsVersion: '20.0.0',
   });
@@ -49,6 +53,29 @@ describe('what is scraped', () => {
     const samples = await setUp().scrape();
     expect(samples.get('sidestream_stream_followed{stream="ORDERS"}')).toBe(1);
     expect(samples.get('sidestream_stream_offset{stream="ORDERS"}')).toBe(41);
+    expect(samples.get('sidestream_stream_pending{stream="ORDERS"}')).toBe(3);
+  });
+
+  it('has beside what is held what may be held', async () => {
+    expect(Object.fromEntries(await setUp().scrape())).toMatchObject({
+      sidestream_connections_limit: 10,
+      sidestream_channels_limit: 20,
+      sidestream_history_limit_bytes: 30,
+      sidestream_pending_memory_limit_bytes: 40,
+    });
+  });
+
+  it('names a memory that the machine has, whether or not the container has a limit', async () => {
+    const limitBytes = (await setUp().scrape()).get('sidestream_memory_limit_bytes');
+    expect(limitBytes).toBeGreaterThan(0);
+    expect(limitBytes).toBeLessThanOrEqual(totalmem());
+  });
+
+  it('says that no new streams are given from the moment at which it drains', async () => {
+    const { metrics, scrape } = setUp();
+    expect((await scrape()).get('sidestream_accepting')).toBe(1);
+    metrics.draining = true;
+    expect((await scrape()).get('sidestream_accepting')).toBe(0);
   });
 
   it('are the fields as they stand, however often they are scraped', async () => {
@@ -61,6 +88,7 @@ describe('what is scraped', () => {
     metrics.gap('disconnected');
     metrics.resumed('recovered');
     metrics.route('prices').publications = 4;
+    metrics.route('prices').publishedBytes = 400;
     metrics.route('prices').dropped['too-large'] = 1;
     for (let i = 0; i < 2; i += 1) {
       const samples = await scrape();
@@ -80,6 +108,7 @@ describe('what is scraped', () => {
         'sidestream_gaps_total{reason="disconnected"}': 1,
         'sidestream_resumes_total{verdict="recovered"}': 1,
         'sidestream_publications_total{route="prices"}': 4,
+        'sidestream_published_bytes_total{route="prices"}': 400,
         'sidestream_publications_dropped_total{route="prices",reason="too-large"}': 1,
       });
     }

@@ -2,8 +2,9 @@
 // Sidestream but the address that the page is to read events from, the key of its tokens, and what an operator knows. One
 // stream it passes on itself, over a line that can be cut.
 //   NATS_URL      where NATS is                    (default nats://127.0.0.1:4222)
-//   PORT          where the page is served         (default 8000, on loopback)
+//   PORT, HOST    where the page is served         (default 8000, on loopback)
 //   EVENTS_URL    what the page opens              (default http://127.0.0.1:8080/events)
+//   LINE_URL      where the line that can be cut goes to, where that has another address from here (default EVENTS_URL)
 //   OPS_URL       Sidestream's port for operators  (default http://127.0.0.1:9090)
 //   TOKEN_SECRET  the key of visitors' tokens, OPS_TOKEN of the control plane: Sidestream has the same
 import { createServer } from 'node:http';
@@ -19,7 +20,9 @@ import { Site } from './site.mjs';
 const {
   NATS_URL = 'nats://127.0.0.1:4222',
   PORT = '8000',
+  HOST = '127.0.0.1',
   EVENTS_URL = 'http://127.0.0.1:8080/events',
+  LINE_URL = EVENTS_URL,
   OPS_URL = 'http://127.0.0.1:9090',
   TOKEN_SECRET,
   OPS_TOKEN,
@@ -41,7 +44,7 @@ const closeBusiness = openForBusiness((subject, payload) => nats.publish(subject
 const without = (what) => (error) => console.error(`there are no ${what}: ${error.message}`);
 const shop = await openShop(nats).catch(without('orders and no settings'));
 const notices = await openNotices(nats).catch(without('notices'));
-const line = new Line(`${EVENTS_URL}/orders`);
+const line = new Line(`${LINE_URL}/orders`);
 const site = new Site(EVENTS_URL);
 const sessions = new Sessions(TOKEN_SECRET, `demo_token_${PORT}`);
 const operator = new Operator(OPS_URL, OPS_TOKEN);
@@ -172,8 +175,8 @@ const server = createServer(async (request, response) => {
   }
 });
 
-server.listen(Number(PORT), '127.0.0.1', () => {
-  console.log(`publishing to ${nats.getServer()}, the page is at http://127.0.0.1:${server.address().port}/`);
+server.listen(Number(PORT), HOST, () => {
+  console.log(`publishing to ${nats.getServer()}, the page is at http://${HOST}:${server.address().port}/`);
 });
 
 async function close() {

@@ -7,6 +7,16 @@ import { withLock } from './lock.mjs';
 /** Whether this machine's owner lets us install anything. */
 export const mayInstall = (env = process.env) => !env.SIDESTREAM_NO_INSTALL;
 
+/** Of the package debian-archive-keyring, which every Debian has. */
+export const DEBIAN_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/** The mirror that this machine takes Debian's packages from; `undefined` where it takes none. */
+export async function debianMirror() {
+  const targets = ['indextargets', '--format', '$(ORIGIN) $(SUITE) $(REPO_URI)', 'Created-By: Packages'];
+  const { output } = await runProgram('apt-get', targets);
+  return /^Debian \w+ (https?:\S+)$/m.exec(output)?.[1];
+}
+
 /** Another apt may be at work; wait for it rather than fail. */
 const APT_GET = [
   'env',

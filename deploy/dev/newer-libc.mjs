@@ -2,21 +2,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CACHE, findProgram, runProgram, say } from './command.mjs';
+import { DEBIAN_KEYRING, debianMirror } from './debian.mjs';
 import { withLock } from './lock.mjs';
 
 /** Debian 13: glibc 2.41. */
 const RELEASE = 'trixie';
 const PACKAGES = ['libc6', 'libstdc++6', 'libgcc-s1'];
 const FOLDER = join(CACHE, `libc-${RELEASE}`);
-/** Of the package debian-archive-keyring, which every Debian has. */
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-
-/** The mirror that this machine takes Debian's packages from; `undefined` where it takes none. */
-async function mirror() {
-  const targets = ['indextargets', '--format', '$(ORIGIN) $(SUITE) $(REPO_URI)', 'Created-By: Packages'];
-  const { output } = await runProgram('apt-get', targets);
-  return /^Debian \w+ (https?:\S+)$/m.exec(output)?.[1];
-}
 
 const lastLine = (output) => output.split('\n').at(-1) || 'see above';
 
@@ -24,7 +16,7 @@ const lastLine = (output) => output.split('\n').at(-1) || 'see above';
 async function download(parts) {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'packages'])
     mkdirSync(join(parts, folder), { recursive: true });
-  const uri = await mirror();
+  const uri = await debianMirror();
   if (uri === undefined) return "this machine takes no packages from a mirror of Debian's";
   const sources = join(parts, 'release.sources');
   const fields = {
@@ -34,7 +26,7 @@ async function download(parts) {
     Components: 'main',
     Targets: 'Packages',
   };
-  const text = Object.entries({ ...fields, 'Signed-By': KEYRING }).map(
+  const text = Object.entries({ ...fields, 'Signed-By': DEBIAN_KEYRING }).map(
     ([name, value]) => `${name}: ${value}\n`,
   );
   writeFileSync(sources, text.join(''));

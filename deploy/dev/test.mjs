@@ -3,8 +3,12 @@ import { join } from 'node:path';
 import { ROOT, runProgram, say } from './command.mjs';
 import { ensureCurrentNatsServer } from './current-nats-server.mjs';
 import { ensureBuild, ensureDependencies } from './dependencies.mjs';
+import { ensureDeployment } from './deployment.mjs';
+import { ensureHelm } from './helm.mjs';
 import { ensureNatsCli } from './nats-cli.mjs';
 import { ensureNatsServer } from './nats-server.mjs';
+import { ensurePrometheus } from './prometheus.mjs';
+import { ensurePublishers, QUICK } from './publishers.mjs';
 import { ensureChromium, ensureOpenssl } from './test-programs.mjs';
 
 /** Biome colours what it writes into a CI's log, and makes it unreadable. */
@@ -40,12 +44,29 @@ async function environment() {
   if (chromium.why) say(`The tests in a browser will not run: ${chromium.why}.`);
   const natsCli = await ensureNatsCli();
   if (natsCli.why) say(`The documentation's lines run without the nats command: ${natsCli.why}.`);
+  const prometheus = await ensurePrometheus();
+  if (prometheus.why) say(`Alert rules and the dashboard's queries will not be tested: ${prometheus.why}.`);
+  const helm = await ensureHelm({ validator: false });
+  for (const line of helm.missing) say(`${line}.`);
+  const deployment = await ensureDeployment();
+  for (const line of deployment.missing) say(`${line}.`);
   return {
     ...process.env,
+    ...helm.variables,
+    ...deployment.variables,
+    ...prometheusVariables(prometheus),
     NATS_SERVER_BIN: natsServer,
+    SIDESTREAM_PUBLISHERS: process.env.SIDESTREAM_PUBLISHERS ?? (await ensurePublishers(QUICK)),
     ...(natsCli.file && { NATS_CLI_BIN: natsCli.file }),
     ...(chromium.why ? { SIDESTREAM_NO_CHROMIUM: chromium.why } : { CHROMIUM_BIN: chromium.file }),
   };
+}
+
+/** @param {Awaited<ReturnType<typeof ensurePrometheus>>} found */
+function prometheusVariables({ server, promtool, why }) {
+  return why === undefined
+    ? { PROMETHEUS_BIN: server, PROMTOOL_BIN: promtool }
+    : { SIDESTREAM_NO_PROMETHEUS: why };
 }
 
 /**

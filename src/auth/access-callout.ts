@@ -31,14 +31,15 @@ interface Answer {
 /** Asks backends over NATS, channel by channel, who may listen. Each subject has its own places: one dead backend stops no other. */
 export class AccessCallouts {
   /** Of all subjects together; the log names the one that fails. */
-  readonly counts = new ServiceCounts();
+  readonly counts: ServiceCounts;
   readonly #options: AccessCalloutOptions;
   readonly #deps: CalloutDeps;
   readonly #services = new Map<string, Service<Answer>>();
   readonly #known: Answers | undefined;
   readonly #complaints: Complaints;
 
-  constructor(options: AccessCalloutOptions, deps: CalloutDeps) {
+  constructor(options: AccessCalloutOptions, deps: CalloutDeps, counts = new ServiceCounts()) {
+    this.counts = counts;
     this.#options = options;
     this.#deps = deps;
     this.#complaints = new Complaints(deps.log, deps.clock);
@@ -56,7 +57,7 @@ export class AccessCallouts {
     subject: string,
     identity: Identity | undefined,
     channel: string,
-    { address }: Pick<TokenRequest, 'address'>,
+    { address, trace }: Pick<TokenRequest, 'address' | 'trace'>,
   ): Promise<Access> {
     const claims = identity?.claims ?? null;
     const question: SubscribeQuestion = { version: 1, kind: 'subscribe', channel, claims, address };
@@ -67,7 +68,7 @@ export class AccessCallouts {
     const known = this.#known?.get(key);
     if (known !== undefined) return known;
     const answer = await this.#serviceOf(subject).ask(text, async () =>
-      toAnswer(await put(subject, text, this.#options, this.#deps)),
+      toAnswer(await put({ subject, question: text, trace }, this.#options, this.#deps)),
     );
     // A fault says nothing about the channel: it is never remembered.
     if (answer instanceof Failed) return 'unavailable';

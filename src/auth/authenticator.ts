@@ -23,9 +23,9 @@ export interface AuthenticatorOptions {
   readonly router: Router;
   readonly revocations: Revocations;
   /** For tokens that look like a JWT. */
-  readonly jwt?: KnowingVerifier;
+  readonly jwt?: KnowingVerifier | undefined;
   /** For all others; for JWTs too where there is no `jwt`. */
-  readonly opaque?: KnowingVerifier;
+  readonly opaque?: KnowingVerifier | undefined;
   /** Whether a channel may be read now, of those that nobody asks for. Default: all may. */
   readonly isOpen?: (destination: Destination) => boolean;
   /** Takes a ticket for used from now on; says whether it was not before. Never rejects. */
@@ -95,6 +95,8 @@ const MAX_PENDING = { signed: 512, asked: 64 } as const;
 const LOOKS_LIKE_JWT = /^[^.]+\.[^.]+\.[^.]*$/;
 
 const TOO_MANY: Denial = { refused: 'AUTH_RATE', badToken: false };
+// With the next attempt it is known whether another key vouches for it.
+const WITHDRAWN: Denial = { refused: 'AUTH_UNAVAILABLE', badToken: false };
 // No sign of an attack: it was good, and a page that was left open brings it again and again.
 const REVOKED: Denial = { refused: 'TOKEN_REVOKED', badToken: false };
 
@@ -104,13 +106,18 @@ const REVOKED: Denial = { refused: 'TOKEN_REVOKED', badToken: false };
  */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
-  readonly #automatic: readonly Route[];
+  #automatic: readonly Route[] = [];
   readonly #signed = new Pending(MAX_PENDING.signed);
   readonly #asked = new Pending(MAX_PENDING.asked);
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
-    this.#automatic = options.router.routes.filter(({ config }) => config.automatic !== undefined);
+    this.rerouted();
+  }
+
+  /** To be called when the router has other routes. */
+  rerouted(): void {
+    this.#automatic = this.#options.router.routes.filter(({ config }) => config.automatic !== undefined);
   }
 
   /** Whether tokens are checked at all. */
@@ -173,6 +180,8 @@ export class Authenticator {
 
   #judge(verification: Verification, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
     if ('rejected' in verification) return rejection(verification);
+    // Its key was withdrawn while its signature was checked.
+    if (verification.voucher?.isWithdrawn === true) return WITHDRAWN;
     if (this.#options.revocations.isRevoked(verification)) return REVOKED;
     return this.#authorise(verification, petition);
   }

@@ -1,7 +1,8 @@
+import { type TraceContext, traceHeaders } from '../tracing/trace-context.ts';
 import { Failed, malformed, readClaims, readObject } from './answer.ts';
 import { AskingVerifier } from './asking-verifier.ts';
 import type { Verification } from './identity.ts';
-import { Service, type ServiceDeps, type ServiceOptions } from './service.ts';
+import { Service, type ServiceCounts, type ServiceDeps, type ServiceOptions } from './service.ts';
 
 export interface CalloutLimits extends ServiceOptions {
   /** Largest answer, in bytes. */
@@ -15,7 +16,12 @@ export interface CalloutOptions extends CalloutLimits {
 
 export interface CalloutDeps extends ServiceDeps {
   /** Asks on a NATS subject. Rejects where nobody listens there, or no answer came in time. */
-  readonly request: (subject: string, payload: Uint8Array, timeoutMs: number) => Promise<Uint8Array>;
+  readonly request: (
+    subject: string,
+    payload: Uint8Array,
+    timeoutMs: number,
+    headers?: Readonly<Record<string, string>>,
+  ) => Promise<Uint8Array>;
 }
 
 /** Who is this? Answered by `{"claims":{…}}` or `{"refused":"why"}`. docs/callouts.md shows backends. */
@@ -37,10 +43,14 @@ export interface ConnectQuestion {
 const MAX_REASON_LENGTH = 200;
 
 /** Asks a backend over NATS who a token's bearer is. */
-export function createCalloutVerifier(options: CalloutOptions, deps: CalloutDeps): AskingVerifier {
-  const service = new Service<Verification>('callout', options, deps);
+export function createCalloutVerifier(
+  options: CalloutOptions,
+  deps: CalloutDeps,
+  counts?: ServiceCounts,
+): AskingVerifier {
+  const service = new Service<Verification>('callout', options, deps, counts);
   return new AskingVerifier(service, (token, request) => async () => {
-    const { address, origin, userAgent, channels } = request;
+    const { address, origin, userAgent, channels, trace } = request;
     const question: ConnectQuestion = {
       version: 1,
       kind: 'connect',
@@ -50,9 +60,20 @@ export function createCalloutVerifier(options: CalloutOptions, deps: CalloutDeps
       userAgent,
       channels,
     };
-    const answer = await put(options.subject, JSON.stringify(question), options, deps);
+    const answer = await put(
+      { subject: options.subject, question: JSON.stringify(question), trace },
+      options,
+      deps,
+    );
     return answer instanceof Failed ? answer : toVerification(answer, token, deps.clock.wall());
   });
+}
+
+/** A question, and the trace of the request for which it is put; who joins another's question has no part in that. */
+interface Put {
+  readonly subject: string;
+  readonly question: string;
+  readonly trace: TraceContext | undefined;
 }
 
 type Answer = Readonly<Record<string, unknown>> | Failed;
@@ -62,12 +83,11 @@ type Answer = Readonly<Record<string, unknown>> | Failed;
  * @throws whatever `request` rejects with
  */
 export async function put(
-  subject: string,
-  question: string,
+  { subject, question, trace }: Put,
   { timeoutMs, maxBytes }: CalloutLimits,
   { request }: CalloutDeps,
 ): Promise<Answer> {
-  const bytes = await request(subject, Buffer.from(question), timeoutMs);
+  const bytes = await request(subject, Buffer.from(question), timeoutMs, traceHeaders(trace));
   return bytes.length > maxBytes ? new Failed('too-large', `${bytes.length} bytes`) : readObject(bytes);
 }
 

@@ -1,3 +1,5 @@
+import type { TraceContext } from '../tracing/trace-context.ts';
+
 /** Who a token says its bearer is. Immutable: it is cached and shared by every connection that brings the token. */
 export interface Identity {
   /** `sub`: the user. Absent where the token names none. */
@@ -57,6 +59,8 @@ export interface TokenRequest {
   readonly origin: string;
   readonly userAgent: string;
   readonly channels: readonly string[];
+  /** Told to services that are asked, in headers. */
+  readonly trace?: TraceContext;
 }
 
 /** Reads the registered claims of RFC 7519 4.1 out of checked claims: NumericDate is in seconds. */

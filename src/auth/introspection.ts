@@ -1,7 +1,8 @@
+import { traceHeaders } from '../tracing/trace-context.ts';
 import { Failed, malformed, readClaims, readObject } from './answer.ts';
 import { AskingVerifier } from './asking-verifier.ts';
 import type { Verification } from './identity.ts';
-import { Service, type ServiceDeps, type ServiceOptions } from './service.ts';
+import { Service, type ServiceCounts, type ServiceDeps, type ServiceOptions } from './service.ts';
 
 export interface IntrospectionOptions extends ServiceOptions {
   /** The endpoint; it may have a query, but no credentials. */
@@ -24,11 +25,13 @@ export interface IntrospectionOptions extends ServiceOptions {
 export function createIntrospectionVerifier(
   options: IntrospectionOptions,
   deps: ServiceDeps,
+  counts?: ServiceCounts,
 ): AskingVerifier {
   const url = endpoint(options.url);
-  const headers = requestHeaders(options);
-  const service = new Service<Verification>('introspection', options, deps);
-  return new AskingVerifier(service, (token) => async (signal) => {
+  const own = requestHeaders(options);
+  const service = new Service<Verification>('introspection', options, deps, counts);
+  return new AskingVerifier(service, (token, { trace }) => async (signal) => {
+    const headers = { ...own, ...traceHeaders(trace) };
     const body = new URLSearchParams({ token, token_type_hint: 'access_token' });
     // 'manual': a redirect would take the token to somebody whom the config does not name.
     const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });

@@ -2,7 +2,13 @@ import type { Clock } from '../clock.ts';
 import type { JwtIssuerConfig } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import { ALGORITHMS, isSymmetric } from './algorithms.ts';
-import { type ConfiguredKeys, configuredKeys, invalid, nameOfIssuer } from './configured-keys.ts';
+import {
+  type ConfiguredKeys,
+  configuredKeys,
+  invalid,
+  loadConfiguredKeys,
+  nameOfIssuer,
+} from './configured-keys.ts';
 import { type JwksCounters, RemoteKeys, type Renewal } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
 
@@ -55,6 +61,21 @@ export class Issuer {
     for (const configured of this.#configured) await configured.load();
   }
 
+  /**
+   * Says before it is relied on that every key is at hand, the remote ones too: a wrong URL must not lock everybody out.
+   * @throws SidestreamError CONFIG_INVALID — a key is of no use, or the key set cannot be fetched
+   */
+  async prepare(): Promise<void> {
+    await this.load();
+    if (this.#remote === undefined || (await this.#remote.renew()) === 'known') return;
+    throw invalid(`the key set of ${nameOfIssuer(this.options)} cannot be fetched; the log says why`);
+  }
+
+  /** @throws SidestreamError CONFIG_INVALID — a configured key, as it is now, is of no use; those that were read stay */
+  async check(): Promise<void> {
+    await loadConfiguredKeys(this.options);
+  }
+
   /** Begins to fetch the remote keys; nobody waits for them. */
   fetch(): void {
     void this.#remote?.renew();
@@ -73,10 +94,15 @@ export class Issuer {
     this.#remote?.stop();
   }
 
+  /** Its keys vouch for nothing any more. */
+  withdraw(): void {
+    this.stop();
+    for (const { voucher } of this.#known()) voucher.isWithdrawn = true;
+  }
+
   /** The keys to try: those that the token names by `kid`, or else those without one; all, where it names none. */
   candidates({ alg, kid }: KeyHint): Candidates {
-    const known = [...this.#configured.flatMap(({ keys }) => keys), ...(this.#remote?.current() ?? [])];
-    const serving = known.filter(({ algorithms }) => algorithms.has(alg));
+    const serving = this.#known().filter(({ algorithms }) => algorithms.has(alg));
     const named = kid === undefined ? [] : serving.filter((key) => key.kid === kid);
     if (named.length > 0) return { keys: named.slice(0, MAX_KEYS_TRIED), named: true };
     const unnamed = kid === undefined ? serving : serving.filter((key) => key.kid === undefined);
@@ -86,6 +112,10 @@ export class Issuer {
   /** Asks the issuer for keys that are not known yet. `known`, where there is nobody to ask. */
   async renew({ alg }: KeyHint): Promise<Renewal> {
     return this.#remote === undefined || isSymmetric(alg) ? 'known' : this.#remote.renew();
+  }
+
+  #known(): VerificationKey[] {
+    return [...this.#configured.flatMap(({ keys }) => keys), ...(this.#remote?.current() ?? [])];
   }
 }
 

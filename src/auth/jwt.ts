@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   decodeJwt,
   decodeProtectedHeader,
@@ -64,13 +65,16 @@ export function createJwtVerifier(
   return new JwtVerifier(issuers, dependencies);
 }
 
+/** Who signs, by name. */
+type Issuers = ReadonlyMap<string | undefined, Issuer>;
+
 export class JwtVerifier implements Verifier, JwksCounters {
   /** Attempts to fetch a key set, and those of them that failed. */
   jwksFetches = 0;
   jwksFailures = 0;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #issuers = new Map<string | undefined, Issuer>();
+  #issuers: Issuers = new Map();
   readonly #checks = new Queue(CHECKS_AT_A_TIME);
   #timer: NodeJS.Timeout | undefined;
   #reloading = false;
@@ -78,12 +82,12 @@ export class JwtVerifier implements Verifier, JwksCounters {
   constructor(issuers: readonly JwtIssuerOptions[], { clock, log }: JwtDependencies) {
     this.#clock = clock;
     this.#log = log;
-    for (const options of issuers) {
-      const { issuer } = options;
-      if (this.#issuers.has(issuer))
-        throw invalid(`two issuers ${issuer ?? 'without a name'}: merge their keys`);
-      this.#issuers.set(issuer, new Issuer(options, { clock, log, counters: this }));
-    }
+    this.#issuers = this.#made(issuers);
+  }
+
+  /** Whether anybody's tokens are taken. */
+  get hasIssuers(): boolean {
+    return this.#issuers.size > 0;
   }
 
   /**
@@ -100,6 +104,36 @@ export class JwtVerifier implements Verifier, JwksCounters {
   stop(): void {
     clearInterval(this.#timer);
     for (const issuer of this.#issuers.values()) issuer.stop();
+  }
+
+  /**
+   * The issuers of a new config, with their keys at hand; one that stays as it is is the very same, with all that it knows.
+   * @throws SidestreamError CONFIG_INVALID — a key is of no use, or a key set cannot be fetched
+   */
+  async prepare(issuers: readonly JwtIssuerOptions[]): Promise<Issuers> {
+    const prepared = this.#made(issuers);
+    const all = [...prepared.values()];
+    try {
+      await Promise.all(all.map((issuer) => (this.#has(issuer) ? issuer.check() : issuer.prepare())));
+    } catch (error) {
+      this.discard(prepared);
+      throw error;
+    }
+    return prepared;
+  }
+
+  /** Goes by them from now on; what others vouched for is void, and an issuer who was changed is another. */
+  adopt(issuers: Issuers): void {
+    const kept = new Set(issuers.values());
+    for (const issuer of this.#issuers.values()) if (!kept.has(issuer)) issuer.withdraw();
+    this.#issuers = issuers;
+    // A key in a file that changed with the config is good at once, too.
+    void this.#reload();
+  }
+
+  /** Lets go of issuers that were prepared. */
+  discard(issuers: Issuers): void {
+    for (const issuer of issuers.values()) if (!this.#has(issuer)) issuer.stop();
   }
 
   async verify(token: string): Promise<Verification> {
@@ -172,6 +206,24 @@ export class JwtVerifier implements Verifier, JwksCounters {
     return ticket === undefined
       ? aged(toIdentity(claims), options)
       : toTicket(claims, { ...ticket, clockToleranceMs });
+  }
+
+  #has(issuer: Issuer): boolean {
+    return this.#issuers.get(issuer.options.issuer) === issuer;
+  }
+
+  /** @throws SidestreamError CONFIG_INVALID */
+  #made(issuers: readonly JwtIssuerOptions[]): Issuers {
+    const made = new Map<string | undefined, Issuer>();
+    const context = { clock: this.#clock, log: this.#log, counters: this };
+    for (const options of issuers) {
+      const { issuer } = options;
+      if (made.has(issuer)) throw invalid(`two issuers ${issuer ?? 'without a name'}: merge their keys`);
+      const known = this.#issuers.get(issuer);
+      const stays = known !== undefined && isDeepStrictEqual(known.options, options);
+      made.set(issuer, stays ? known : new Issuer(options, context));
+    }
+    return made;
   }
 
   async #reload(): Promise<void> {

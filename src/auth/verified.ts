@@ -59,6 +59,11 @@ export class CachedVerifier implements Verifier {
     return this.#good.size + this.#tickets.size + this.#bad.size;
   }
 
+  /** Forgets which tokens were bad: somebody may take them now. */
+  forgiveBad(): void {
+    this.#bad.clear();
+  }
+
   /** What is known of a token, at once; `undefined`: {@link verify} must find out. */
   peek(token: string): Verification | undefined {
     return this.#look(hash(token));

@@ -3,16 +3,12 @@ import { hostname } from 'node:os';
 import { Authentication } from '../auth/authentication.ts';
 import { Revocations } from '../auth/revocations.ts';
 import { ticketMemoryMs } from '../auth/ticket.ts';
-import type { Claim } from '../auth/used-tickets.ts';
-import { type Clock, systemClock, TICK_MS, TimerWheel } from '../clock.ts';
+import { systemClock, TICK_MS, TimerWheel } from '../clock.ts';
 import { Bus } from '../cluster/bus.ts';
 import { type Peer, Peers } from '../cluster/peers.ts';
-import type { Config, HostPort } from '../config/schema.ts';
 import { Channels } from '../control/channels/channels.ts';
 import { CONTROL_HTTP } from '../control/http.ts';
-import type { Caller } from '../control/operation.ts';
-import type { Outcome } from '../control/outcome.ts';
-import { type CallPayload, Plane } from '../control/plane.ts';
+import { Plane } from '../control/plane.ts';
 import { Revoker } from '../control/revocation/revoker.ts';
 import { TicketBucket } from '../control/revocation/ticket-bucket.ts';
 import { exposeMetrics, familiesOf } from '../exposition/exposition.ts';
@@ -20,87 +16,63 @@ import { Api } from '../http/api.ts';
 import type { DrainChoices } from '../http/drain.ts';
 import { Live } from '../http/live.ts';
 import { OpsServer } from '../http/ops.ts';
-import type { Others } from '../http/others.ts';
 import { Server } from '../http/server.ts';
 import { loadUws } from '../http/uws.ts';
 import { Hub } from '../hub/hub.ts';
 import { createInbox } from '../inbox/inbox.ts';
 import { InboxResource } from '../inbox/resource.ts';
-import type { Logger } from '../log.ts';
-import { type Family, Metrics } from '../metrics.ts';
+import { Metrics } from '../metrics.ts';
 import { attendanceOf } from '../presence/attendance.ts';
 import { createBackend } from '../presence/backend.ts';
 import { createPresence } from '../presence/presence.ts';
 import { PresenceResource } from '../presence/resource.ts';
-import { Router } from '../routing/router.ts';
+import { type Destination, Router } from '../routing/router.ts';
 import { CoreSource } from '../sources/core.ts';
 import { NatsLink, type NatsListener } from '../sources/nats.ts';
 import { epochFrom } from '../sources/stream-identity.ts';
 import { createStreamSources } from '../sources/stream-sources.ts';
+import { findTracing } from '../tracing/tracing.ts';
+import { actingOn } from './acting.ts';
+import type { Bridge, BridgeOptions } from './contract.ts';
+import { LivingConfig } from './living-config.ts';
 import { observedOf } from './observed.ts';
 import { operationsOf } from './operations.ts';
 import { atMost, unreachable, unready } from './readiness.ts';
+import { prepareReload, prune } from './reload.ts';
 
 /** How often revocations that have ended are forgotten. */
 const SWEEP_MS = 60_000;
 /** How often history is looked through for what is too old. */
 const HISTORY_SWEEP_MS = 1000;
 
-export interface BridgeOptions {
-  readonly config: Config;
-  readonly log: Logger;
-  /** Of this software, for `sidestream_build_info`. */
-  readonly version: string;
-  readonly clock?: Clock;
-  /** Where it is one of several processes that share a port: what they know of each other. Their metrics and probes are not served here. */
-  readonly shared?: Shared;
-}
-
-export interface Shared {
-  /** Its number. */
-  readonly worker: number;
-  readonly others: Others;
-  /** How long it waits for NATS before it listens, in milliseconds: until then the others take whoever comes. */
-  readonly patienceMs: number;
-  /** Whether it does not listen at all where it would refuse all streams then: another lets them in, and is to go. */
-  readonly needsNats: boolean;
-  /** Takes a ticket for used, of all of them. Never rejects. */
-  claimTicket(key: string): Promise<Claim>;
-}
-
-/** A running bridge, as the process and the tests handle it. */
-export interface Bridge {
-  readonly metrics: Metrics;
-  /** Whether streams are given: NATS was reached once, and what was revoked is known. */
-  readonly accepting: boolean;
-  /** Listens and begins to connect to NATS; gives the addresses. @throws SidestreamError LISTEN_FAILED, NATS_UNREACHABLE */
-  start(): Promise<{ readonly http: HostPort; readonly ops?: HostPort }>;
-  /** Calls an operation of the control plane. Never rejects. */
-  call(operation: string, payload: CallPayload, caller: Caller): Promise<Outcome>;
-  /** Fails readiness, refuses new streams, ends those that are open, each at its time. */
-  drain(choices?: DrainChoices): Promise<void>;
-  /** What `/metrics` shows. */
-  families(): Promise<readonly Family[]>;
-  /** Why new streams would be refused, or `undefined` when they are accepted. */
-  unready(): string | undefined;
-  /** Lets go of everything. After `drain`, nobody notices. */
-  stop(): Promise<void>;
-}
-
 /**
  * Wires the parts together; the only place that does.
  * @throws SidestreamError UWS_UNAVAILABLE, NATS_OPTIONS_INVALID, TEMPLATE_INVALID, LISTEN_FAILED (a certificate that is of no use)
  */
-export function createBridge({ config, log, version, clock = systemClock, shared }: BridgeOptions): Bridge {
+export function createBridge(options: BridgeOptions): Bridge {
+  const { log, version, clock = systemClock, shared } = options;
+  const living = new LivingConfig(options.config);
+  const { config } = living;
+  const { limits } = config;
   const { uws, version: uwsVersion } = loadUws(config.limits.requestHeaderBytes);
   const metrics = new Metrics();
   const wheel = new TimerWheel(clock);
   const router = new Router(config.channels);
   for (const route of router.routes) metrics.route(route.name);
-  const feeding = { clock, wheel, log, metrics, maxEventBytes: config.limits.eventBytes };
-  const core = new CoreSource({ ...feeding, epoch: epochFrom(randomUUID()) });
+  const tracing = findTracing({ version, log, clock });
+  const feeding = { clock, wheel, log, metrics, tracing };
+  const core = new CoreSource({
+    ...feeding,
+    epoch: epochFrom(randomUUID()),
+    get maxEventBytes() {
+      return limits.eventBytes;
+    },
+  });
   const streams = createStreamSources(router.routes, {
     ...feeding,
+    get maxEventBytes() {
+      return limits.eventBytes;
+    },
     intake: { keep: (...message) => hub.keep(...message) },
   });
   const listeners: NatsListener[] = [core, ...streams.listeners];
@@ -110,9 +82,13 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     wheel,
     metrics,
     source: (route) => inbox?.sourceOf(route) ?? streams.of(route) ?? core,
-    maxChannels: config.limits.channels,
-    maxReplay: config.limits.replay,
-    historyBytes: config.limits.historyBytes,
+    get maxChannels() {
+      return limits.channels;
+    },
+    get maxReplay() {
+      return limits.replay;
+    },
+    historyBytes: limits.historyBytes,
     control: config.sse.control,
     attendance: attendanceOf(() => presence?.attendance),
   });
@@ -176,7 +152,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     revocations,
     clock,
     log,
-    isOpen: (destination) => channels.state(destination) === 'open',
+    isOpen: (destination) => channelState(destination) === 'open',
     request: (...question) => nats.request(...question),
     claimTicket: async (key) => {
       const claim = tickets === undefined ? 'alone' : await tickets.claim(key);
@@ -186,6 +162,9 @@ export function createBridge({ config, log, version, clock = systemClock, shared
         : shared.claimTicket(key);
     },
   });
+  // Who was still asking when the routes changed is to ask again.
+  const channelState = (destination: Destination) =>
+    destination.route.isRetired ? 'loading' : channels.state(destination);
   const server = new Server({
     config,
     clock,
@@ -196,7 +175,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     router,
     uws,
     natsReady: () => accepting(),
-    channelState: (destination) => channels.state(destination),
+    channelState,
     authenticator: authentication.authenticator,
     resources: [
       ...(inbox === undefined ? [] : [new InboxResource(inbox)]),
@@ -224,6 +203,8 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     control: config.sse.control,
     recount: (...counted) => server.recount(...counted),
   });
+  const { authenticator } = authentication;
+  const { acts, rerouting } = actingOn({ config, wheel, hub, router, server, authenticator, channelState });
   const channels = new Channels({
     config,
     router,
@@ -234,6 +215,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     live,
     subscribers: (channel) => hub.subscriberCount(channel),
     logOf: (route) => streams.of(route)?.log,
+    tracing,
     ask: (...question) => plane.ask(...question),
   });
   listeners.push(channels);
@@ -247,7 +229,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     hub,
     server,
     live,
-    authenticator: authentication.authenticator,
+    acts,
     bus,
     peers,
     revoker,
@@ -294,6 +276,9 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     presence,
     backend,
     api,
+    limits: () => limits,
+    reloads: options.reloads,
+    accepting: () => accepting(),
     version,
     uwsVersion,
   });
@@ -316,7 +301,24 @@ export function createBridge({ config, log, version, clock = systemClock, shared
   const sweeping = [
     setInterval(() => revocations.sweep(), SWEEP_MS),
     setInterval(() => hub.sweep(), HISTORY_SWEEP_MS),
+    setInterval(() => prune({ streams, hub }), SWEEP_MS),
   ];
+  const reloaded = {
+    living,
+    log,
+    metrics,
+    router,
+    core,
+    streams,
+    hub,
+    authentication,
+    server,
+    rerouting,
+    channels,
+    inbox,
+    presence,
+    api,
+  };
 
   return {
     metrics,
@@ -343,6 +345,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
     families: () => familiesOf(registry),
     unready: () => unready(config, metrics, accepting()),
     call: (...call) => plane.call(...call),
+    prepare: (next) => prepareReload(reloaded, next),
     drain,
     async stop() {
       clearInterval(ticking);
@@ -363,6 +366,7 @@ export function createBridge({ config, log, version, clock = systemClock, shared
       bus.stop();
       await nats.stop();
       await ops?.stop();
+      await tracing?.flush();
       log.info('stopped');
     },
   };

@@ -1,6 +1,7 @@
 import type { Authentication } from '../auth/authentication.ts';
 import type { Revocations } from '../auth/revocations.ts';
 import type { Peers } from '../cluster/peers.ts';
+import type { Config } from '../config/schema.ts';
 import type { Channels } from '../control/channels/channels.ts';
 import type { Plane } from '../control/plane.ts';
 import type { Revoker } from '../control/revocation/revoker.ts';
@@ -9,6 +10,7 @@ import type { Observed } from '../exposition/observed.ts';
 import type { Api } from '../http/api.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Inbox } from '../inbox/inbox.ts';
+import type { ReloadMetrics } from '../metrics.ts';
 import type { Backend } from '../presence/backend.ts';
 import type { Presence } from '../presence/presence.ts';
 import type { CoreSource } from '../sources/core.ts';
@@ -30,6 +32,10 @@ export interface Shown {
   readonly presence: Presence | undefined;
   readonly backend: Backend;
   readonly api: Api;
+  /** Those that hold now. */
+  limits(): Config['limits'];
+  accepting(): boolean;
+  readonly reloads: ReloadMetrics | undefined;
   readonly version: string;
   readonly uwsVersion: string;
 }
@@ -37,7 +43,7 @@ export interface Shown {
 /** What metrics read when they are scraped. */
 export function observedOf(parts: Shown): Observed {
   const { hub, core, streams, authentication, revocations, peers, plane, backend, api } = parts;
-  const { revoker, tickets, inbox, presence, channels, version, uwsVersion } = parts;
+  const { revoker, tickets, inbox, presence, channels, limits, accepting, version, uwsVersion } = parts;
   return {
     channels: () => hub.channelCount,
     lingeringChannels: () => hub.lingeringCount,
@@ -63,6 +69,9 @@ export function observedOf(parts: Shown): Observed {
     presence: () => presence?.observed,
     backendEvents: () => backend.events.counts,
     apiRefusals: () => api.refused,
+    limits,
+    accepting,
+    reloads: parts.reloads,
     version,
     uwsVersion,
   };

@@ -1,4 +1,3 @@
-import type { Authenticator } from '../auth/authenticator.ts';
 import type { Clock, TimerWheel } from '../clock.ts';
 import type { Bus } from '../cluster/bus.ts';
 import type { Peer, Peers } from '../cluster/peers.ts';
@@ -15,7 +14,7 @@ import { readingOperations } from '../control/reading/reading.ts';
 import { statisticsOperations } from '../control/reading/statistics.ts';
 import { revokeOperations } from '../control/revocation/revoke.ts';
 import type { Revoker } from '../control/revocation/revoker.ts';
-import { Acts } from '../http/acts.ts';
+import type { Acts } from '../http/acts.ts';
 import { StreamListing } from '../http/listing.ts';
 import type { Live } from '../http/live.ts';
 import type { Server } from '../http/server.ts';
@@ -36,7 +35,7 @@ export interface Steered {
   readonly hub: Hub;
   readonly server: Server;
   readonly live: Live;
-  readonly authenticator: Pick<Authenticator, 'mayRead'>;
+  readonly acts: Acts;
   readonly bus: Bus;
   readonly peers: Peers;
   /** Absent where no tokens are checked. */
@@ -65,21 +64,7 @@ export function operationsOf(parts: Steered): Served[] {
   ];
 }
 
-/** Of `control.deadline`: what an act on a stream may take; the rest is for the answer. */
-const PATIENCE_SHARE = 0.75;
-
-function acting({ config, wheel, hub, server, live, router, channels, authenticator }: Steered): Served[] {
-  const acts = new Acts({
-    hub,
-    wheel,
-    authenticator,
-    limits: config.limits,
-    control: config.sse.control,
-    patienceMs: config.control.deadlineMs * PATIENCE_SHARE,
-    channelState: (destination) => channels.state(destination),
-    hasSeat: (destination) => server.hasSeat(destination),
-    recount: (...counted) => server.recount(...counted),
-  });
+function acting({ live, acts, router }: Steered): Served[] {
   return actingOperations({
     resolve: (channel) => router.resolve(channel),
     pick: (whose) => live.pick(whose),

@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Logger } from '../log.ts';
+import { headersOf } from './headers.ts';
 import type { Replies } from './replies.ts';
 
 export interface ListenerOptions {
@@ -73,12 +74,13 @@ export class Listener {
     }
   }
 
-  #receive(connection: NatsConnection, { data, reply, subject, headers }: Msg): void {
+  #receive(connection: NatsConnection, received: Msg): void {
+    const { data, reply, subject } = received;
     const { replies, message } = this.#options;
     if (replies?.accepts(reply) === false) return;
     message(data, {
       subject,
-      header: (name) => headers?.get(name) ?? '',
+      header: headersOf(received),
       answer: (text) => this.#answer(connection, reply, text),
     });
   }

@@ -1,10 +1,14 @@
-import { type Bridge, createBridge } from '../bridge/bridge.ts';
-import { loadConfig, readConfig } from '../config/load.ts';
+import { createBridge } from '../bridge/bridge.ts';
+import type { Bridge } from '../bridge/contract.ts';
+import { systemClock } from '../clock.ts';
+import { readConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
+import { ReloadMetrics } from '../metrics.ts';
 import { workerCount } from '../workers/cpus.ts';
 import { Primary } from '../workers/primary.ts';
+import { type Reloadable, Reloading } from './reloading.ts';
 import { EXIT_FAILURE, EXIT_OK, report } from './report.ts';
 
 /** The program that serves. */
@@ -19,7 +23,8 @@ export interface Program {
 /** Runs until a signal, drains, and gives the exit status. */
 export async function serve(file: string, program: Program): Promise<number> {
   const { exit } = program;
-  const { config, notices } = readConfig(file);
+  const loaded = readConfig(file);
+  const { config, notices } = loaded;
   // EPIPE: whoever read the log has gone. The streams have not.
   process.stdout.on('error', () => undefined);
   const log = createLog(config.log, process.stdout);
@@ -29,14 +34,19 @@ export async function serve(file: string, program: Program): Promise<number> {
     kill();
     exit(EXIT_FAILURE);
   });
-  const service = createService(file, config, log, program);
+  const metrics = new ReloadMetrics(systemClock.wall());
+  const service = createService(config, log, metrics, program);
   kill = () => service.kill?.();
+  const reloading = new Reloading({ file, loaded, service, log, metrics });
+  process.on('SIGHUP', () => reloading.request('reload'));
+  process.on('SIGUSR2', () => reloading.request('restart'));
   process.on('uncaughtException', (error) => {
     log.fatal({ error: error.stack ?? String(error) }, 'uncaught exception');
     exit(EXIT_FAILURE);
   });
   try {
     await service.start();
+    reloading.begin();
     const signal = await Promise.race([signalled, failureOf(service)]);
     log.info({ signal }, 'signal received');
   } catch (error) {
@@ -44,6 +54,7 @@ export async function serve(file: string, program: Program): Promise<number> {
     // At once: a NATS server that takes connections and says nothing would hold the process for its time-out.
     return exit(report(logged(log, error)));
   }
+  reloading.end();
   await service.drain();
   await service.stop();
   // Whatever might still hold the event loop must not hold the process.
@@ -51,30 +62,22 @@ export async function serve(file: string, program: Program): Promise<number> {
 }
 
 /** What `serve` runs: a bridge, or whoever keeps several of them running. */
-interface Service extends Pick<Bridge, 'start' | 'drain' | 'stop'> {
+interface Service extends Pick<Bridge, 'start' | 'drain' | 'stop'>, Reloadable {
   /** Ends the processes that were started, at once. */
   kill?(): void;
   /** Resolves where it cannot go on. */
   readonly failed?: Promise<Error>;
 }
 
-function createService(file: string, config: Config, log: Logger, { entry, version }: Program): Service {
+function createService(
+  config: Config,
+  log: Logger,
+  reloads: ReloadMetrics,
+  { entry, version }: Program,
+): Service {
   const count = workerCount(config.workers);
-  if (count === 1) {
-    process.on('SIGUSR2', () =>
-      log.warn('SIGUSR2 restarts workers, one at a time; there is only one process'),
-    );
-    return createBridge({ config, log, version });
-  }
-  const primary = new Primary({ config, count, entry, log, version });
-  process.on('SIGUSR2', () => {
-    try {
-      void primary.restart(loadConfig(file));
-    } catch (error) {
-      log.error({ error: messageOf(error) }, 'the config is not taken; the workers go on as they are');
-    }
-  });
-  return primary;
+  if (count === 1) return createBridge({ config, log, version, reloads });
+  return new Primary({ config, count, entry, log, version, reloads });
 }
 
 async function failureOf({ failed }: Service): Promise<never> {

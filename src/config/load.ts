@@ -17,13 +17,15 @@ import {
 import { type Disclosure, discloseTree, isSecretKey } from './disclosure.ts';
 import { type Environment, expand } from './environment.ts';
 import { noticesOf } from './notices.ts';
+import { opsListen } from './ops.ts';
 import { formatPath, outline, type Path } from './outline.ts';
 import { type Fault, place } from './place.ts';
 import { ConfigError, type ConfigNotice, type ConfigProblem } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
-import type { Config } from './schema.ts';
+import type { Config, HostPort } from './schema.ts';
 import {
   type Discarded,
+  find,
   type SourceMap,
   type SourceNode,
   type SourceScalar,
@@ -56,6 +58,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** In the order of the file. */
   readonly notices: readonly ConfigNotice[];
+  /** Every file that it names, absolute. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -98,7 +102,25 @@ export function parseConfig(text: string, file: string, env: Environment): Loade
   const problems = inOrder([...complaints, ...report(faults, disclosure)]);
   if (accepted === undefined || problems.length > 0) throw new ConfigError('CONFIG_INVALID', problems);
   const config = resolveConfig(accepted.settings, accepted.files);
-  return { config, notices: inOrder(report(place(noticesOf(config), root, disclosure), disclosure)) };
+  const notices = inOrder(report(place(noticesOf(config), root, disclosure), disclosure));
+  return { config, notices, files: [...accepted.files.values()].map(({ path }) => path) };
+}
+
+/**
+ * Where the ops port is, by a file that may have problems, or be gone: the process that is asked for its health may have been
+ * started with another one, and goes on.
+ */
+export function readOpsListen(file: string, env: Environment = process.env): HostPort {
+  let text = '';
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    // ENOENT and the like: the default stands
+  }
+  const root = readTree(begin(text, env));
+  if (root === undefined) return opsListen(undefined);
+  const { node, found } = find(root, ['ops', 'listen']);
+  return opsListen(found && node.kind === 'scalar' ? node.value : undefined);
 }
 
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {

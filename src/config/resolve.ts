@@ -24,7 +24,7 @@ const PRIORITIES = { normal: 0, high: 1, urgent: 2 } as const;
 
 /** Settings without a problem, and the files they name → what the other rooms read. */
 export function resolveConfig(settings: Settings, files: NamedFiles): Config {
-  const { ops, sse, drain, control, channels, workers, log } = settings;
+  const { ops, sse, drain, control, channels, workers, reload, log } = settings;
   return {
     http: resolveHttp(settings.http, files),
     ops: resolveOps(ops, files),
@@ -56,6 +56,7 @@ export function resolveConfig(settings: Settings, files: NamedFiles): Config {
       Object.entries(channels).map(([name, route]) => [name, resolveRoute(route)]),
     ),
     workers,
+    reload: { watchMs: reload.watch },
     log,
   };
 }

@@ -46,6 +46,10 @@ const route = section('One route: which channels browsers may ask for, and the s
     description:
       'Wraps each payload in JSON: `{channel, subject, event, time, data}`. Set it when one stream carries several channels and the page must tell them apart.',
   }).prefault(false),
+  trace: flag({
+    description:
+      'Whether the envelope also holds the `traceparent` and `tracestate` that the message brought. Set it where the page, or what it calls, goes on with the [trace](tracing.md); needs `envelope`.',
+  }).prefault(false),
   linger: duration({
     min: '1ms',
     max: LONGEST_DURATION,

@@ -22,6 +22,7 @@ import { nats } from './nats.ts';
 import { type OpsConfig, ops } from './ops.ts';
 import type { MapConfig, RedactionConfig } from './payload.ts';
 import type { PresenceConfig } from './presence.ts';
+import { type ReloadConfig, reload } from './reload.ts';
 import type { SourceConfig } from './route-source.ts';
 import { channels } from './routes.ts';
 import type { BatchConfig, LatestByConfig, RateLimitConfig } from './shaping.ts';
@@ -106,6 +107,7 @@ export interface Config {
   readonly channels: Readonly<Record<string, RouteConfig>>;
   /** Processes that serve one port; `auto`: as many as there are CPUs for. */
   readonly workers: number | 'auto';
+  readonly reload: ReloadConfig;
   readonly log: {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
     readonly format: 'json' | 'text';
@@ -124,6 +126,8 @@ export interface RouteConfig {
   readonly event?: string;
   readonly binary: boolean;
   readonly envelope: boolean;
+  /** Whether the envelope has the publisher's trace. */
+  readonly trace: boolean;
   readonly lingerMs: number;
   readonly replay: ReplayConfig;
   readonly history: HistoryConfig;
@@ -381,6 +385,7 @@ export const configSchema = section('Sidestream reads one YAML file.', {
   auth,
   channels,
   workers,
+  reload,
   log,
 });
 

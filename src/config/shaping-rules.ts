@@ -19,8 +19,8 @@ interface Checked {
 export function checkShaping(path: Path, route: Route, judgement: Judgement): Finding[] {
   const sound = (...keys: (keyof Route)[]) => keys.every((key) => judgement.sound(...path, key));
   const checked = { path, route, sound };
-  return [checkRedact, checkMap, checkBinary, checkLatestBy, checkRateLimit, checkBatch].flatMap((rule) =>
-    rule(checked),
+  return [checkRedact, checkMap, checkTrace, checkBinary, checkLatestBy, checkRateLimit, checkBatch].flatMap(
+    (rule) => rule(checked),
   );
 }
 
@@ -57,6 +57,12 @@ function checkRedact({ path, route, sound }: Checked): Finding[] {
     const message = 'is not a usable regular expression';
     return [{ path: [...here, 'pattern'], message, detail: compiled.problem }];
   });
+}
+
+function checkTrace({ path, route, sound }: Checked): Finding[] {
+  if (!sound('trace', 'envelope') || !route.trace || route.envelope) return [];
+  const message = 'needs envelope: true, for an event has no other place where a page could read it';
+  return [{ path: [...path, 'trace'], at: 'key', message }];
 }
 
 function checkMap({ path, route, sound }: Checked): Finding[] {

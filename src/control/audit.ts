@@ -1,4 +1,5 @@
 import type { Logger } from '../log.ts';
+import { traceFields } from '../tracing/trace-context.ts';
 import type { Caller, Spec } from './operation.ts';
 import type { Outcome } from './outcome.ts';
 import { printable, printableFields } from './printable.ts';
@@ -29,6 +30,7 @@ export function audit(log: Logger, level: 'info' | 'debug', audited: Audited): v
       outcome: outcome.ok ? 'ok' : outcome.error.code,
       ...(outcome.ok && { result: simple(outcome.answer) }),
       durationMs: Math.round(durationMs),
+      ...traceFields(caller.trace),
     },
     'control',
   );

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { TraceContext } from '../tracing/trace-context.ts';
 import type { ControlCode } from './codes.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface Caller {
   readonly name?: string;
   /** The instance that was called and asks this one for its part. */
   readonly coordinator?: string;
+  /** What the caller says of its trace. */
+  readonly trace?: TraceContext;
 }
 
 /** What an operation does: `read` changes nothing, `act` changes who gets what, `publish` says something. The last two are audited. */

@@ -5,6 +5,7 @@ import type { Bus } from '../cluster/bus.ts';
 import { Calls } from '../cluster/calls.ts';
 import type { Peers } from '../cluster/peers.ts';
 import { Complaints, type Logger } from '../log.ts';
+import { traceFields } from '../tracing/trace-context.ts';
 import { audit } from './audit.ts';
 import { callerHeaders } from './caller.ts';
 import { Gate } from './gate.ts';
@@ -122,7 +123,10 @@ export class Plane {
     this.#count(name, outcome.ok ? 'ok' : outcome.error.code);
     if (outcome.ok || outcome.error.code !== 'CONTROL_BUSY')
       audit(log, 'info', { spec, caller, input, outcome, durationMs: clock.now() - startMs });
-    else this.#complaints.warn(name, { operation: name, via: caller.via }, 'calls are refused: too many');
+    else {
+      const fields = { operation: name, via: caller.via, ...traceFields(caller.trace) };
+      this.#complaints.warn(name, fields, 'calls are refused: too many');
+    }
     return outcome;
   }
 

@@ -1,9 +1,10 @@
 import { type Service as NatsService, type ServiceMsg, Svcm } from '@nats-io/services';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Due, Timer, type TimerWheel } from '../clock.ts';
+import { headersOf } from '../cluster/headers.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { CALLER_HEADER } from './caller.ts';
+import { callerOf } from './caller.ts';
 import type { Caller, Spec } from './operation.ts';
 import type { Outcome, Refusal } from './outcome.ts';
 import { printable } from './printable.ts';
@@ -119,8 +120,7 @@ export class Service implements Due {
 
   /** Never rejects. */
   async #answer(operation: string, message: ServiceMsg): Promise<void> {
-    const name = message.headers?.get(CALLER_HEADER) ?? '';
-    const caller: Caller = name === '' ? { via: 'nats' } : { via: 'nats', name };
+    const caller = callerOf(headersOf(message));
     const outcome = await this.#options.call(operation, message.data, caller);
     try {
       if (outcome.ok) this.#respond(message, JSON.stringify(outcome.answer));

@@ -1,4 +1,5 @@
 import type { Metrics, RouteMetrics } from '../metrics.ts';
+import { GAP_REASONS } from '../reasons.ts';
 import type { Observed } from './observed.ts';
 import { byReason, type Exposition } from './register.ts';
 
@@ -17,6 +18,12 @@ export function exposeChannels(to: Exposition, metrics: Metrics, observed: Obser
     'Messages taken from NATS and mapped by a route.',
     ['route'],
     () => byRoute((route) => route.publications),
+  );
+  to.counts(
+    'sidestream_published_bytes_total',
+    'What these publications are together as frames, once each.',
+    ['route'],
+    () => byRoute((route) => route.publishedBytes),
   );
   to.counts(
     'sidestream_publications_dropped_total',
@@ -87,7 +94,7 @@ export function exposeChannels(to: Exposition, metrics: Metrics, observed: Obser
     () => observed.archiveReads().failed,
   );
   to.counts('sidestream_gaps_total', 'Gaps in channels, by reason.', ['reason'], () =>
-    byReason(metrics.gaps),
+    byReason(metrics.gaps, Object.keys(GAP_REASONS)),
   );
 }
 

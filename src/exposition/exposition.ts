@@ -5,11 +5,13 @@ import { exposeChannels } from './channels.ts';
 import { exposeCluster } from './cluster.ts';
 import { exposeInbox } from './inbox.ts';
 import { LatencyMetric } from './latency.ts';
+import { exposeLimits } from './limits.ts';
 import { exposeNats } from './nats.ts';
 import type { Observed } from './observed.ts';
 import { exposePresence } from './presence.ts';
 import { exposePublished } from './published.ts';
 import { Exposition } from './register.ts';
+import { exposeReloads } from './reloads.ts';
 import { exposeStreams } from './streams.ts';
 import { exposeTokens } from './tokens.ts';
 
@@ -17,7 +19,8 @@ import { exposeTokens } from './tokens.ts';
 export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
   const registry = new Registry();
   const to = new Exposition(registry);
-  exposeStreams(to, metrics);
+  exposeStreams(to, metrics, observed);
+  exposeLimits(to, observed);
   exposeChannels(to, metrics, observed);
   exposeNats(to, metrics, observed);
   exposeTokens(to, observed);
@@ -26,6 +29,7 @@ export function exposeMetrics(metrics: Metrics, observed: Observed): Registry {
   exposePublished(to, observed);
   exposeInbox(to, observed);
   exposePresence(to, observed);
+  if (observed.reloads !== undefined) exposeReloads(to, observed.reloads);
   registry.registerMetric(
     new LatencyMetric(
       'sidestream_publish_to_flush_seconds',
@@ -60,9 +64,11 @@ export async function familiesOf(registry: Registry): Promise<readonly Family[]>
 }
 
 /** What a process shows that serves the ops port alone: what it takes itself (CPU, memory, event loop), and what it refused. */
-export function exposePrimary(observed: Pick<Observed, 'apiRefusals'>): Registry {
+export function exposePrimary(observed: Pick<Observed, 'apiRefusals' | 'reloads'>): Registry {
   const registry = new Registry();
-  exposeApi(new Exposition(registry), observed);
+  const to = new Exposition(registry);
+  exposeApi(to, observed);
+  if (observed.reloads !== undefined) exposeReloads(to, observed.reloads);
   collectDefaultMetrics({ register: registry, prefix: 'sidestream_' });
   return registry;
 }

@@ -23,6 +23,12 @@ export function exposeNats(to: Exposition, metrics: Metrics, observed: Observed)
   to.gauges('sidestream_stream_offset', 'Sequence of the newest message passed on.', 'stream', () =>
     [...observed.streams()].map(({ stream, offset }) => [stream, offset]),
   );
+  to.gauges(
+    'sidestream_stream_pending',
+    'Messages of the stream that are still to come, by the newest message.',
+    'stream',
+    () => [...observed.streams()].map(({ stream, pending }) => [stream, pending]),
+  );
   to.counts('sidestream_nats_errors_total', 'Errors that NATS reported, by kind.', ['reason'], () =>
     byReason(metrics.natsErrors),
   );

@@ -1,3 +1,6 @@
+import type { Config } from '../config/schema.ts';
+import type { ReloadMetrics } from '../metrics.ts';
+
 /** The control plane, as metrics show it. */
 export interface ObservedCluster {
   /** Instances that are known, this one included. */
@@ -8,13 +11,29 @@ export interface ObservedCluster {
   readonly waiting: number;
 }
 
+/** A stream that routes read. */
+export interface ObservedStream {
+  readonly stream: string;
+  /** Whether it is caught up with. */
+  readonly isFollowed: boolean;
+  /** The newest position passed on. */
+  readonly offset: number;
+  /** Messages that the server still had to send when it sent the newest. */
+  readonly pending: number;
+}
+
 /** What is asked for at scrape time because others hold it. */
 export interface Observed {
   channels(): number;
   lingeringChannels(): number;
   natsSubscriptions(): number;
-  /** Each stream that a route reads: whether it is followed and caught up with, and the newest position passed on. */
-  streams(): Iterable<{ readonly stream: string; readonly isFollowed: boolean; readonly offset: number }>;
+  streams(): Iterable<ObservedStream>;
+  /** Those that hold now. */
+  limits(): Pick<Config['limits'], 'connections' | 'channels' | 'historyBytes' | 'pendingTotalBytes'>;
+  /** Whether new streams are given, as far as NATS goes. */
+  accepting(): boolean;
+  /** Absent where another process reads the config. */
+  readonly reloads?: ReloadMetrics | undefined;
   /** Memory that history takes, in bytes. */
   historyBytes(): number;
   /** Reads of a stream for those who came back with old cursors. */

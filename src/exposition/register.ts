@@ -55,7 +55,14 @@ export class Exposition {
   }
 }
 
-/** Counts by reason, as they are shown. */
-export function byReason(counted: ReadonlyMap<string, number>): [{ reason: string }, number][] {
-  return [...counted].map(([reason, n]) => [{ reason }, n]);
+/**
+ * Counts by reason, as they are shown. The reasons that are `known` are shown at 0 from the start: `increase()` does not see
+ * the first event of a series that begins with it.
+ */
+export function byReason(
+  counted: ReadonlyMap<string, number>,
+  known: readonly string[] = [],
+): [{ reason: string }, number][] {
+  const shown = new Map([...known.map((reason): [string, number] => [reason, 0]), ...counted]);
+  return [...shown].map(([reason, n]) => [{ reason }, n]);
 }

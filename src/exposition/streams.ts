@@ -1,8 +1,18 @@
 import type { Metrics } from '../metrics.ts';
+import { CLOSE_REASONS, REFUSAL_CODES } from '../reasons.ts';
+import type { Observed } from './observed.ts';
 import { byReason, type Exposition } from './register.ts';
 
+const ENDINGS = ['client', 'answered', ...Object.keys(CLOSE_REASONS)];
+/** As `sidestream.open` says them. */
+const VERDICTS = ['live', 'recovered', 'gap', 'reset'];
+
 /** Streams: open, ended, refused, slow. */
-export function exposeStreams(to: Exposition, metrics: Metrics): void {
+export function exposeStreams(
+  to: Exposition,
+  metrics: Metrics,
+  { accepting }: Pick<Observed, 'accepting'>,
+): void {
   to.gauge('sidestream_connections', 'Streams open now.', () => metrics.connections);
   to.gauge(
     'sidestream_connections_peak',
@@ -11,19 +21,19 @@ export function exposeStreams(to: Exposition, metrics: Metrics): void {
   );
   to.counter('sidestream_connections_opened_total', 'Streams opened.', () => metrics.connectionsOpened);
   to.counts('sidestream_connections_closed_total', 'Streams ended, by reason.', ['reason'], () =>
-    byReason(metrics.connectionsClosed),
+    byReason(metrics.connectionsClosed, ENDINGS),
   );
   to.counts(
     'sidestream_requests_refused_total',
     'Requests that got no stream, by reason; behind a 200 no proxy log shows them.',
     ['reason'],
-    () => byReason(metrics.requestsRefused),
+    () => byReason(metrics.requestsRefused, Object.keys(REFUSAL_CODES)),
   );
   to.counts(
     'sidestream_resumes_total',
     'Channels joined, by verdict on what the client brought.',
     ['verdict'],
-    () => [...metrics.resumes].map(([verdict, n]): [{ verdict: string }, number] => [{ verdict }, n]),
+    () => byReason(metrics.resumes, VERDICTS).map(([{ reason }, n]) => [{ verdict: reason }, n]),
   );
   to.gauge(
     'sidestream_slow_connections',
@@ -35,6 +45,9 @@ export function exposeStreams(to: Exposition, metrics: Metrics): void {
     'sidestream_pending_memory_bytes',
     'Memory that waits for slow readers: what is shared counts once.',
     () => metrics.pendingMemoryBytes,
+  );
+  to.gauge('sidestream_accepting', '1 while new streams are given.', () =>
+    Number(accepting() && !metrics.draining),
   );
   to.gauge('sidestream_draining', '1 while the process drains.', () => Number(metrics.draining));
   to.counter(

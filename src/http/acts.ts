@@ -1,6 +1,7 @@
 import type { Authenticator } from '../auth/authenticator.ts';
 import { Timer, type TimerWheel } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
+import type { Channel } from '../hub/channel.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Joining } from '../hub/joining.ts';
 import type { Opened } from '../hub/recovery.ts';
@@ -83,6 +84,21 @@ export class Acts {
     });
   }
 
+  /**
+   * Puts a stream from a channel onto the one that its name leads to now: in one moment, so that nothing of either is missed, and
+   * telling that it is another feed. Why not, where it is on the one before still; never rejects.
+   */
+  async move(stream: Connection, from: Channel, to: Destination): Promise<ActRefusal | undefined> {
+    const refused = await this.#act(stream, [to.channel], async (connection, signal) => {
+      if (!connection.channels.includes(from)) return new Map();
+      const refusal =
+        (await this.#objectionToMove(connection, from, to)) ??
+        (await this.#join(connection, [to], signal, from));
+      return refusal === undefined ? new Map() : allRefused([to.channel], refusal);
+    });
+    return refused.get(to.channel);
+  }
+
   async #act(
     stream: Connection | Poll,
     channels: readonly string[],
@@ -137,11 +153,27 @@ export class Acts {
     return hasSeat(destination) ? undefined : 'CONNECTION_LIMIT_CHANNEL';
   }
 
-  /** Why not, or `undefined` where it is on the channels now. */
+  /** It has its seat. */
+  async #objectionToMove(
+    { client: { identity, address }, channels }: Connection,
+    from: Channel,
+    to: Destination,
+  ): Promise<ActRefusal | undefined> {
+    const { hub, limits, channelState, authenticator } = this.#options;
+    const state = channelState(to);
+    if (state !== 'open') return REFUSED_STATES[state];
+    const denial = await authenticator.mayRead(identity, to, { address, client: limitKey(address) });
+    if (denial !== undefined) return denial.refused;
+    const others = channels.filter((channel) => channel !== from).map(({ destination }) => destination);
+    return channelLimit([], [...others, to], hub, limits)?.refused;
+  }
+
+  /** Why not, or `undefined` where it is on the channels now, and no longer on `from`. */
   #join(
     connection: Connection,
     destinations: readonly Destination[],
     signal: AbortSignal,
+    from?: Channel,
   ): Promise<ActRefusal | undefined> {
     const { hub, wheel } = this.#options;
     if (signal.aborted || !connection.isLive) return Promise.resolve('NOT_LIVE');
@@ -155,7 +187,7 @@ export class Acts {
       const ready = () => {
         if (signal.aborted) return;
         if (joining.isOvertakenBy(connection)) wheel.schedule(again, OVERTAKEN_MS);
-        else end(this.#conclude(connection, joining));
+        else end(this.#conclude(connection, joining, destinations, from));
       };
       const failed = () => end('NATS_NOT_READY');
       const again = new Timer({ onDue: () => joining.start(ready, failed) });
@@ -164,11 +196,17 @@ export class Acts {
     });
   }
 
-  #conclude(connection: Connection, joining: Joining): ActRefusal | undefined {
+  #conclude(
+    connection: Connection,
+    joining: Joining,
+    asked: readonly Destination[],
+    from: Channel | undefined,
+  ): ActRefusal | undefined {
     const { hub, control, channelState } = this.#options;
-    const closed = joining.channels.find(({ destination }) => channelState(destination) !== 'open');
-    if (closed !== undefined) return 'CHANNEL_CLOSED';
+    // Judged by the routes that were asked for: where those were changed, the channels have others by now.
+    if (asked.some((destination) => channelState(destination) !== 'open')) return 'CHANNEL_CLOSED';
     const isDone = connection.change(() => {
+      if (from !== undefined) hub.unsubscribe(connection, from);
       const { channels, replay } = joining.conclude(connection);
       this.#recount(connection);
       const cursor = hub.cursor(connection);
@@ -182,9 +220,10 @@ export class Acts {
           sharesAll: connection.rendering !== undefined,
         },
       );
-      return control
-        ? [Buffer.from(subscribed(connection, hub, channels, last < 0 ? cursor : '')), ...parts]
-        : parts;
+      if (!control) return parts;
+      const moved = from === undefined ? '' : hub.gapEvent(from, 'changed');
+      const told = subscribed(connection, hub, channels, last < 0 ? cursor : '');
+      return [Buffer.from(told + moved), ...parts];
     });
     return isDone ? undefined : 'NOT_LIVE';
   }

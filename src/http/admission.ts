@@ -7,14 +7,14 @@ import { ALONE, type Others } from './others.ts';
 /** Tokens that come back at a rate, up to `burst` of them. */
 export class TokenBucket {
   readonly #clock: Clock;
-  readonly #perSecond: number;
+  readonly perSecond: number;
   readonly #burst: number;
   #tokens: number;
   #filledMs: number;
 
   constructor(clock: Clock, perSecond: number, burst: number = Math.max(1, perSecond)) {
     this.#clock = clock;
-    this.#perSecond = perSecond;
+    this.perSecond = perSecond;
     this.#burst = burst;
     this.#tokens = burst;
     this.#filledMs = clock.now();
@@ -22,7 +22,7 @@ export class TokenBucket {
 
   hasToken(): boolean {
     const nowMs = this.#clock.now();
-    const back = ((nowMs - this.#filledMs) / 1000) * this.#perSecond;
+    const back = ((nowMs - this.#filledMs) / 1000) * this.perSecond;
     this.#tokens = Math.min(this.#burst, this.#tokens + back);
     this.#filledMs = nowMs;
     return this.#tokens >= 1;
@@ -33,6 +33,16 @@ export class TokenBucket {
     this.#tokens -= 1;
     return true;
   }
+}
+
+/** Who has a stream, or is about to. */
+export interface Holder {
+  /** Empty where it is not known. */
+  readonly address: string;
+  /** Of an open stream that has one. */
+  readonly user: string | undefined;
+  /** Names that it is on, as far as they are counted here. */
+  readonly channels: readonly string[];
 }
 
 export interface AdmissionOptions {
@@ -47,10 +57,11 @@ export interface AdmissionOptions {
  * share the port, what they hold counts too.
  */
 export class Admission {
+  readonly #clock: Clock;
   readonly #limits: Config['limits'];
-  readonly #seats: number;
+  #seats: number;
   readonly #others: Others;
-  readonly #rate: TokenBucket;
+  #rate: TokenBucket;
   readonly #perIp: Counts;
   readonly #perUser: Counts;
   readonly #perChannel: Counts;
@@ -61,6 +72,7 @@ export class Admission {
     limits: Config['limits'],
     { seats = Number.POSITIVE_INFINITY, others = ALONE }: AdmissionOptions = {},
   ) {
+    this.#clock = clock;
     this.#limits = limits;
     this.#seats = seats;
     this.#others = others;
@@ -69,6 +81,23 @@ export class Admission {
     this.#perUser = new Counts('user', limits.connectionsPerUser, others);
     // Alone, the hub knows how many are on a channel.
     this.#perChannel = new Counts('channel', others === ALONE ? 0 : limits.connectionsPerChannel, others);
+  }
+
+  /** The limits have other values now. Who is there stays, above a limit too; what was not counted before is counted now. */
+  reconfigured(seats: number, holders: readonly Holder[]): void {
+    const { connectRatePerSecond, connectionsPerIp, connectionsPerUser, connectionsPerChannel } =
+      this.#limits;
+    this.#seats = seats;
+    if (this.#rate.perSecond !== connectRatePerSecond)
+      this.#rate = new TokenBucket(this.#clock, connectRatePerSecond);
+    const addresses = () => holders.flatMap(({ address }) => (address === '' ? [] : [limitKey(address)]));
+    this.#perIp.limitTo(connectionsPerIp, addresses);
+    this.#perUser.limitTo(connectionsPerUser, () =>
+      holders.flatMap(({ user }) => (user === undefined ? [] : [user])),
+    );
+    this.#perChannel.limitTo(this.#others === ALONE ? 0 : connectionsPerChannel, () =>
+      holders.flatMap(({ channels }) => channels),
+    );
   }
 
   get connections(): number {
@@ -127,7 +156,8 @@ export class Admission {
 
   /** Gives back what `admit` counted. */
   release(address: string): void {
-    if (this.countsAddresses) this.#perIp.remove(limitKey(address));
+    // What was not known was not counted.
+    if (this.countsAddresses && address !== '') this.#perIp.remove(limitKey(address));
     this.#count(-1);
   }
 
@@ -149,21 +179,31 @@ export class Admission {
 
 /** Streams by address, by user or by channel; nothing is counted where there is no limit (0). */
 class Counts {
-  readonly isLimited: boolean;
   readonly #kind: string;
-  readonly #limit: number;
+  #limit: number;
   readonly #others: Others;
   readonly #counts = new Map<string, number>();
 
   constructor(kind: string, limit: number, others: Others) {
-    this.isLimited = limit > 0;
     this.#kind = kind;
     this.#limit = limit;
     this.#others = others;
   }
 
+  get isLimited(): boolean {
+    return this.#limit > 0;
+  }
+
   get size(): number {
     return this.#counts.size;
+  }
+
+  /** Keeps to another limit. Where there was none, `names` are those to be counted; where there is none any more, none is. */
+  limitTo(limit: number, names: () => readonly string[]): void {
+    const wasLimited = this.isLimited;
+    if (wasLimited && limit === 0) for (const [name, count] of [...this.#counts]) this.#change(name, -count);
+    this.#limit = limit;
+    if (!wasLimited && limit > 0) for (const name of names()) this.add(name);
   }
 
   hasRoom(name: string): boolean {

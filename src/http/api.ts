@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Complaints, type Logger } from '../log.ts';
+import { readTraceContext, type TraceContext, traceFields } from '../tracing/trace-context.ts';
 import { readBody } from './api-body.ts';
 import { type FieldSchema, readQuery } from './api-query.ts';
 import { ApiRefusal } from './api-refusal.ts';
@@ -20,6 +21,7 @@ export interface ApiCaller {
   readonly via: 'http';
   readonly address?: string;
   readonly name?: string;
+  readonly trace?: TraceContext;
 }
 
 /** Bytes are a body, still to be read. */
@@ -62,7 +64,7 @@ export class Api {
   readonly refused = new Map<string, number>();
   readonly #options: ApiOptions;
   readonly #operations: ReadonlyMap<string, ApiOperation>;
-  readonly #tokenHash: Buffer | undefined;
+  #tokenHash: Buffer | undefined;
   readonly #complaints: Complaints;
   #underWay = 0;
 
@@ -72,6 +74,11 @@ export class Api {
     this.#operations = new Map(operations.map((operation) => [operation.name, operation]));
     this.#tokenHash = token === undefined ? undefined : hashOf(token);
     this.#complaints = new Complaints(log, clock);
+  }
+
+  /** Goes by another token from now on; none: all are refused. */
+  setToken(token: string | undefined): void {
+    this.#tokenHash = token === undefined ? undefined : hashOf(token);
   }
 
   /** Answers a request below {@link API_PATH}. Never rejects. */
@@ -98,7 +105,8 @@ export class Api {
     // Hashes are of one length, and compared in a time that tells nothing of where they differ.
     if (token !== undefined && timingSafeEqual(hashOf(token), this.#tokenHash)) return;
     const { remoteAddress: address } = socket;
-    this.#complaints.warn('token', { address }, 'calls without the token of ops.token are refused');
+    const fields = { address, ...traceFields(traceOf(headers)) };
+    this.#complaints.warn('token', fields, 'calls without the token of ops.token are refused');
     // RFC 6750 3: no error is named to who brought nothing.
     const challenge = `Bearer realm="sidestream"${token === undefined ? '' : ', error="invalid_token"'}`;
     throw new ApiRefusal('CONTROL_UNAUTHORIZED', 'send Authorization: Bearer with the token of ops.token', {
@@ -150,7 +158,8 @@ export class Api {
 
   #refuse(error: unknown, request: IncomingMessage, response: ServerResponse): void {
     if (!(error instanceof ApiRefusal)) {
-      this.#complaints.error('failed', { error: String(error) }, 'a request to the API failed');
+      const fields = { error: String(error), ...traceFields(traceOf(request.headers)) };
+      this.#complaints.error('failed', fields, 'a request to the API failed');
       const failed = { code: 'CONTROL_FAILED', message: 'see the log' };
       send(response, this.#options.statusOf(failed.code), { error: failed });
       return;
@@ -172,11 +181,18 @@ function isWorthReading({ complete, headers }: IncomingMessage): boolean {
 function callerOf({ headers, socket }: IncomingMessage): ApiCaller {
   const { remoteAddress: address } = socket;
   const { 'sidestream-caller': name } = headers;
+  const trace = traceOf(headers);
   return {
     via: 'http',
     ...(address !== undefined && { address }),
     ...(typeof name === 'string' && name !== '' && { name }),
+    ...(trace !== undefined && { trace }),
   };
+}
+
+// Several lines are one list by now (RFC 9110 5.3): as it should be with `tracestate`, and with `traceparent` of no use.
+function traceOf(headers: IncomingMessage['headers']): TraceContext | undefined {
+  return readTraceContext((name) => headers[name]?.toString());
 }
 
 function send(

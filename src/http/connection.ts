@@ -72,6 +72,7 @@ const PROMPT: ReadonlySet<CloseReason> = new Set<CloseReason>([
   'expired',
   'disconnected',
   'channel-closed',
+  'reconfigured',
 ]);
 /** How long such a reader has for what waits and its farewell; with what the wheel is late, within a second. */
 const PROMPT_MS = 1000 - TICK_MS;
@@ -214,11 +215,12 @@ export class Connection implements Subscriber, WireOwner, Due {
     if (!this.isLive) return false;
     hub.catchUp(this);
     if (!this.isLive) return false;
-    const before = this.channels.length;
+    const before = [...this.channels];
     const parts = change();
     this.#progress = hub.progress(this.channels);
     if (parts.length > 0) this.#wire.writeInOrder(parts);
-    if (this.channels.length > before) this.#context.joined?.(this, this.channels.slice(before));
+    const joined = this.channels.filter((channel) => !before.includes(channel));
+    if (joined.length > 0) this.#context.joined?.(this, joined);
     return true;
   }
 

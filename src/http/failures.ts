@@ -14,7 +14,7 @@ const BURST = 20;
  */
 export class Failures {
   readonly #clock: Clock;
-  readonly #perSecond: number;
+  #perSecond: number;
   readonly #others: Others;
   readonly #buckets = new Map<string, TokenBucket>();
 
@@ -23,6 +23,13 @@ export class Failures {
     this.#perSecond = perSecond;
     this.#others = others;
     if (others !== ALONE) others.onFailed = (client, times) => this.#spend(client, times);
+  }
+
+  /** Goes by another rate; what was held against anybody before is forgotten. */
+  slowTo(perSecond: number): void {
+    if (perSecond === this.#perSecond) return;
+    this.#perSecond = perSecond;
+    this.#buckets.clear();
   }
 
   get addresses(): number {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/schema.ts';
 import type { Coding } from '../protocol/coding.ts';
 import { type Format, Rendering } from '../protocol/rendering.ts';
@@ -15,11 +16,22 @@ export interface Chosen {
 export class Renderings {
   /** NDJSON in no content coding. */
   readonly lines = new Rendering('ndjson', undefined);
-  readonly #encoding: Encoding;
+  #encoding: Encoding;
+  #codings: Config['sse']['compression'];
   readonly #made = new Map<Coding | undefined, Record<Format, Chosen>>();
 
   constructor(sse: Pick<Config['sse'], 'compression'>) {
     this.#encoding = new Encoding(sse);
+    this.#codings = sse.compression;
+  }
+
+  /** Offers other codings from now on; who has a response has it as it is. */
+  offer(sse: Pick<Config['sse'], 'compression'>): void {
+    if (isDeepStrictEqual(sse.compression, this.#codings)) return;
+    this.#encoding = new Encoding(sse);
+    this.#codings = sse.compression;
+    // Their headers say what was on offer.
+    this.#made.clear();
   }
 
   /** Whether `Accept-Encoding` makes a difference. */

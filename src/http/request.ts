@@ -2,6 +2,7 @@ import { durationMs } from '../duration.ts';
 import { GOODBYE, MAX_CURSOR_LENGTH, type Position, parseCursor } from '../protocol/cursor.ts';
 import type { RefusalCode } from '../reasons.ts';
 import { isChannelName } from '../routing/template.ts';
+import { readTraceContext, TRACEPARENT, type TraceContext, traceFields } from '../tracing/trace-context.ts';
 import { negotiate } from './accept.ts';
 import type { HttpRequest } from './uws.ts';
 
@@ -25,6 +26,8 @@ export interface Ask {
   readonly contentType: string;
   readonly contentLength: string;
   readonly forwarded: string;
+  /** Anybody may say anything here that has the right form. */
+  readonly trace: TraceContext | undefined;
 }
 
 /** What of a request is needed depends on the config; reading a header costs a call into the addon. */
@@ -56,7 +59,14 @@ export function copyRequest(req: HttpRequest, wanted: Wanted): Ask {
     contentType: isPost ? req.getHeader('content-type') : '',
     contentLength: isPost ? length : '',
     forwarded: wanted.forwardedHeader === undefined ? '' : allOf(req, wanted.forwardedHeader),
+    // Few bring one, so the others are to pay for a single look.
+    trace: req.getHeader(TRACEPARENT) === '' ? undefined : readTraceContext((name) => req.getHeader(name)),
   };
+}
+
+/** What is logged of a request, with the trace that it is of. */
+export function traced<F extends object>({ trace }: Pick<Ask, 'trace'>, fields: F): F {
+  return trace === undefined ? fields : { ...fields, ...traceFields(trace) };
 }
 
 // `getHeader` knows the first line only. A proxy may add its word as a line of its own, below one that the client forged;

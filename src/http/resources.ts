@@ -15,10 +15,10 @@ import type { Cors } from './cors.ts';
 import type { Failures } from './failures.ts';
 import { InFlight } from './in-flight.ts';
 import { type Answer, refusal, writeAnswer } from './refusal.ts';
-import type { Ask } from './request.ts';
+import { type Ask, traced } from './request.ts';
 import type { Resource, ResourceAnswer } from './resource.ts';
 import type { Retry } from './retry.ts';
-import { findToken } from './token.ts';
+import { findToken, tokenRequest } from './token.ts';
 import type { HttpResponse } from './uws.ts';
 
 export interface ResourcesOptions {
@@ -29,9 +29,7 @@ export interface ResourcesOptions {
   readonly metrics: Metrics;
   readonly router: Router;
   readonly authenticator: Pick<Authenticator, 'permit'>;
-  readonly cors: Cors;
-  readonly retry: Retry;
-  readonly failures: Failures;
+  readonly front: { readonly cors: Cors; readonly retry: Retry; readonly failures: Failures };
   /** Whose request it is. */
   address(res: HttpResponse, ask: Ask): string;
   /** Whether a channel is there now. */
@@ -73,12 +71,20 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
  */
 export class Resources {
   readonly #options: ResourcesOptions;
-  readonly #rate: TokenBucket;
+  #rate: TokenBucket;
   readonly #inFlight = new InFlight(MAX_IN_FLIGHT);
 
   constructor(options: ResourcesOptions) {
     this.#options = options;
     this.#rate = new TokenBucket(options.clock, options.config.limits.connectRatePerSecond);
+  }
+
+  /** The limits have other values now. */
+  reconfigured(): void {
+    const { clock, config } = this.#options;
+    const { connectRatePerSecond } = config.limits;
+    if (this.#rate.perSecond !== connectRatePerSecond)
+      this.#rate = new TokenBucket(clock, connectRatePerSecond);
   }
 
   /** Requests that are being answered. */
@@ -88,12 +94,12 @@ export class Resources {
 
   /** Takes a request to a path that is none of a stream's, or leaves it: false where no resource has the path. */
   take(res: HttpResponse, ask: Ask): boolean {
-    const { resources, config, cors } = this.#options;
+    const { resources, config, front } = this.#options;
     const path = readPath(ask.path, config.http.path);
     const resource = path && resources.find(({ name }) => name === path.name);
     if (path === undefined || resource === undefined) return false;
     if (ask.method === 'options') {
-      const headers = cors.preflight(ask.origin, resource.methods);
+      const headers = front.cors.preflight(ask.origin, resource.methods);
       writeAnswer(res, ask, { status: '204 No Content', headers, body: '', close: false });
       return true;
     }
@@ -140,17 +146,17 @@ export class Resources {
       if (isAborted) return;
       res.cork(() => {
         if ('refused' in outcome) this.#refuse(res, ask, outcome);
-        else this.#write(res, ask, toAnswer(outcome, this.#options.retry.next()));
+        else this.#write(res, ask, toAnswer(outcome, this.#options.front.retry.next()));
       });
     };
     this.#answer(ask, call, body?.read)
       .catch((error: unknown): Refused => {
-        this.#options.log.error({ error: String(error) }, 'a request could not be answered');
+        this.#options.log.error(traced(ask, { error: String(error) }), 'a request could not be answered');
         return { refused: 'REQUEST_FAILED' };
       })
       .then(write)
       .catch((error: unknown) => {
-        this.#options.log.error({ error: String(error) }, 'an answer could not be written');
+        this.#options.log.error(traced(ask, { error: String(error) }), 'an answer could not be written');
       });
   }
 
@@ -175,18 +181,17 @@ export class Resources {
   }
 
   async #permit(ask: Ask, { destination, address }: Call): Promise<Permit | Denial> {
-    const { authenticator, config, failures } = this.#options;
-    const { origin, userAgent } = ask;
+    const { authenticator, config, front } = this.#options;
     const outcome = await authenticator.permit({
       token: findToken(ask, config.auth.token),
       destinations: [destination],
       client: limitKey(address),
-      request: { address, origin, userAgent, channels: [destination.channel] },
-      mayVerify: () => failures.mayVerify(address),
+      request: tokenRequest(ask, address, [destination.channel]),
+      mayVerify: () => front.failures.mayVerify(address),
       objection: ({ identity }) => (this.#isOver(identity) ? EXPIRED : undefined),
     });
     if ('refused' in outcome) {
-      if (outcome.badToken) failures.failed(address);
+      if (outcome.badToken) front.failures.failed(address);
       return outcome;
     }
     return this.#isOver(outcome.identity) ? EXPIRED : outcome;
@@ -197,13 +202,13 @@ export class Resources {
   }
 
   #refuse(res: HttpResponse, ask: Ask, { refused: code, channel, detail, allow }: Refused): void {
-    const { metrics, retry, log } = this.#options;
+    const { metrics, front, log } = this.#options;
     metrics.refused(code);
     if (log.isLevelEnabled('debug')) {
       const address = this.#options.address(res, ask);
-      log.debug({ code, channel, address, detail }, 'request refused');
+      log.debug(traced(ask, { code, channel, address, detail }), 'request refused');
     }
-    const retryMs = retry.next();
+    const retryMs = front.retry.next();
     const answer = refusal(code, {
       asStatus: true,
       retryMs,
@@ -215,7 +220,7 @@ export class Resources {
   }
 
   #write(res: HttpResponse, ask: Ask, answer: Answer): void {
-    const headers = [...answer.headers, ...this.#options.cors.headers(ask.origin)];
+    const headers = [...answer.headers, ...this.#options.front.cors.headers(ask.origin)];
     writeAnswer(res, ask, { ...answer, headers });
   }
 }

@@ -7,20 +7,16 @@ import type { Ending, Metrics } from '../metrics.ts';
 import type { RefusalCode } from '../reasons.ts';
 import type { Destination, Router } from '../routing/router.ts';
 import { negotiate, type Offer } from './accept.ts';
-import { ClientAddress, limitKey, peerAddress } from './address.ts';
-import { Admission } from './admission.ts';
+import { limitKey } from './address.ts';
 import { type ChannelState, closedMeanwhile } from './channel-state.ts';
 import { type Client, Connection, type ConnectionContext } from './connection.ts';
-import { Cors } from './cors.ts';
-import { seatsFor } from './descriptors.ts';
 import type { DrainChoices } from './drain.ts';
-import { Failures } from './failures.ts';
+import { Front } from './front.ts';
 import { type Listening, listen } from './listen.ts';
 import { ALONE, type Others } from './others.ts';
 import { Poll, type PollContext, type PollOptions } from './poll.ts';
 import { PollBodies } from './poll-bodies.ts';
 import { refusal, writeAnswer } from './refusal.ts';
-import { Renderings } from './renderings.ts';
 import {
   type Ask,
   copyRequest,
@@ -29,15 +25,14 @@ import {
   readPollRequest,
   readStreamRequest,
   type StreamRequest,
-  type Wanted,
+  traced,
   wantsStatus,
 } from './request.ts';
 import type { Resource } from './resource.ts';
 import { Resources } from './resources.ts';
-import { Retry } from './retry.ts';
 import { Streams } from './streams.ts';
 import { channelLimit, openStream, resolveChannels, type StreamOptions } from './subscribe.ts';
-import { findToken } from './token.ts';
+import { findToken, tokenRequest } from './token.ts';
 import { createApp, type HttpRequest, type HttpResponse, type LoadedUws, type TemplatedApp } from './uws.ts';
 import { Waiting } from './waiting.ts';
 
@@ -80,65 +75,37 @@ export class Server {
   readonly #app: TemplatedApp;
   /** Of those that are counted by channel here; alone, the hub knows. */
   readonly #destinations = new Map<Client, readonly Destination[]>();
-  readonly #admission: Admission;
+  /** Those that are being judged, and count already. */
+  readonly #arrivals = new Set<Arrival>();
   readonly #others: Others;
-  readonly #cors: Cors;
-  readonly #addresses: ClientAddress;
-  readonly #retry: Retry;
+  readonly #front: Front;
+  readonly #waiting: Waiting;
   readonly #context: ConnectionContext & PollContext;
-  readonly #failures: Failures;
   readonly #resources: Resources;
-  readonly #wanted: Wanted;
-  readonly #renderings: Renderings;
-  readonly #needsAddresses: boolean;
   #listening: Listening | undefined;
   #draining = false;
 
   constructor(options: ServerOptions) {
-    const { config, clock, metrics, uws } = options;
+    const { config, metrics, uws } = options;
     this.#options = options;
     this.#others = options.others ?? ALONE;
-    this.#admission = new Admission(clock, config.limits, {
-      seats: seatsFor(config, { isAlone: this.#others === ALONE, log: options.log }),
-      others: this.#others,
-    });
-    this.#cors = new Cors(config.http.cors);
-    this.#addresses = new ClientAddress(config.http);
-    this.#retry = new Retry({
-      clock,
-      retryMs: config.sse.retryMs,
-      reconnectRatePerSecond: config.drain.reconnectRatePerSecond,
-      connections: () => this.streams.size,
-    });
+    const front = new Front({ ...options, others: this.#others, connections: () => this.streams.size });
+    this.#front = front;
     const { sse, limits } = config;
-    this.#renderings = new Renderings(sse);
+    this.#waiting = new Waiting(limits.pendingTotalBytes, metrics);
     this.#context = {
       ...options,
       sse,
       limits,
-      retry: this.#retry,
-      waiting: new Waiting(limits.pendingTotalBytes, metrics),
-      bodies: new PollBodies(this.#renderings.lines),
+      retry: front.retry,
+      waiting: this.#waiting,
+      bodies: new PollBodies(front.renderings.lines),
       ended: (...end: [Connection | Poll, Ending]) => this.#ended(...end),
-    };
-    this.#failures = new Failures(clock, config.auth.failureRatePerSecond, this.#others);
-    const { checksTokens } = options.authenticator;
-    const { api, events } = config.control;
-    // The control plane tells them.
-    const isSeen = api || config.ops.token !== undefined || events.length > 0;
-    this.#needsAddresses = isSeen || checksTokens || this.#admission.countsAddresses;
-    this.#wanted = {
-      encoding: this.#renderings.readsEncoding,
-      forwardedHeader: this.#addresses.behindProxies ? this.#addresses.header : undefined,
-      cookie: config.auth.token.some((place) => place.in === 'cookie'),
-      userAgent: checksTokens,
     };
     this.#resources = new Resources({
       ...options,
-      cors: this.#cors,
-      retry: this.#retry,
-      failures: this.#failures,
-      address: (res, ask) => this.#addresses.of(peerAddress(res.getRemoteAddress()), ask.forwarded),
+      front,
+      address: (res, ask) => front.addressOf(res, ask),
       unready: () => this.#unready(),
     });
     this.#app = createApp(uws, config.http.tls);
@@ -171,6 +138,21 @@ export class Server {
     return this.streams.end(...picked);
   }
 
+  /** The config has changed; who has a stream keeps it. */
+  reconfigured(): void {
+    const { limits } = this.#options.config;
+    const arriving = [...this.#arrivals, ...this.streams.connections, ...this.streams.polls];
+    const holders = arriving.map((holder) => {
+      if (!('client' in holder)) return { address: holder.address, user: undefined, channels: [] };
+      const { address, identity } = holder.client;
+      const on = this.#destinations.get(holder.client) ?? [];
+      return { address, user: identity?.subject, channels: on.map(({ channel }) => channel) };
+    });
+    this.#front.reconfigured(holders);
+    this.#resources.reconfigured();
+    this.#waiting.limitTo(limits.pendingTotalBytes);
+  }
+
   /** Closes the port and cuts off what is still open. */
   stop(): void {
     this.streams.abort();
@@ -180,7 +162,7 @@ export class Server {
   // uWebSockets.js must never see a throw.
   #handle(res: HttpResponse, req: HttpRequest): void {
     try {
-      this.#answer(res, copyRequest(req, this.#wanted));
+      this.#answer(res, copyRequest(req, this.#front.wanted));
     } catch (error) {
       this.#options.log.error({ error: String(error) }, 'a request could not be answered');
       res.close();
@@ -194,7 +176,7 @@ export class Server {
       return;
     }
     if (ask.method === 'options') {
-      const headers = this.#cors.preflight(ask.origin);
+      const headers = this.#front.cors.preflight(ask.origin);
       writeAnswer(res, ask, { status: '204 No Content', headers, body: '', close: false });
       return;
     }
@@ -225,8 +207,8 @@ export class Server {
     if (unready !== undefined) return { refused: unready };
     const resolution = resolveChannels(request.channels, router, channelState);
     if ('refused' in resolution) return resolution;
-    const address = this.#address(res, ask);
-    const limit = this.#admission.admit(address);
+    const address = this.#front.address(res, ask);
+    const limit = this.#front.admission.admit(address);
     if (limit !== undefined) return { refused: limit };
     return { request, offer, poll, destinations: resolution.found, address };
   }
@@ -243,8 +225,8 @@ export class Server {
       token: findToken(ask, config.auth.token),
       destinations,
       client: limitKey(address),
-      request: { address, origin: ask.origin, userAgent: ask.userAgent, channels: request.channels },
-      mayVerify: () => this.#failures.mayVerify(address),
+      request: tokenRequest(ask, address, request.channels),
+      mayVerify: () => this.#front.failures.mayVerify(address),
       objection: (permit) => this.#objection(permit, arrival),
     });
   }
@@ -252,29 +234,33 @@ export class Server {
   // The response may be gone before the answer comes; then nothing of it may be touched.
   #concludeLater(res: HttpResponse, ask: Ask, arrival: Arrival, outcome: Promise<Outcome>): void {
     let aborted = false;
+    this.#arrivals.add(arrival);
     res.onAborted(() => {
       aborted = true;
-      this.#admission.release(arrival.address);
+      this.#arrivals.delete(arrival);
+      this.#front.admission.release(arrival.address);
     });
     const conclude = (found: Outcome) => {
-      if (!aborted) res.cork(() => this.#conclude(res, ask, arrival, found));
+      if (aborted) return;
+      this.#arrivals.delete(arrival);
+      res.cork(() => this.#conclude(res, ask, arrival, found));
     };
     outcome
       .catch((error: unknown): Outcome => {
-        this.#options.log.error({ error: String(error) }, 'a request could not be judged');
+        this.#options.log.error(traced(ask, { error: String(error) }), 'a request could not be judged');
         return { refused: 'AUTH_UNAVAILABLE', badToken: false };
       })
       .then(conclude)
       // Not concluded once more: what has been counted out would be counted out twice.
       .catch((error: unknown) => {
-        this.#options.log.error({ error: String(error) }, 'a request could not be answered');
+        this.#options.log.error(traced(ask, { error: String(error) }), 'a request could not be answered');
       });
   }
 
   #conclude(res: HttpResponse, ask: Ask, arrival: Arrival, outcome: Outcome): void {
     const refused = this.#admit(outcome, arrival);
     if (refused !== undefined) {
-      this.#admission.release(arrival.address);
+      this.#front.admission.release(arrival.address);
       this.#refuse(res, ask, refused);
     } else if (!('refused' in outcome)) this.#open(res, ask, arrival, outcome);
   }
@@ -282,11 +268,11 @@ export class Server {
   /** Counts the stream towards its user, or says what still speaks against it; time may have passed. */
   #admit(outcome: Outcome, arrival: Arrival): Objection | undefined {
     if ('refused' in outcome) {
-      if (outcome.badToken) this.#failures.failed(arrival.address);
+      if (outcome.badToken) this.#front.failures.failed(arrival.address);
       return outcome;
     }
     const objection = this.#objection(outcome, arrival);
-    if (objection === undefined) this.#admission.countUser(outcome.identity?.subject);
+    if (objection === undefined) this.#front.admission.countUser(outcome.identity?.subject);
     return objection;
   }
 
@@ -301,11 +287,13 @@ export class Server {
       return { refused: identity === undefined ? 'TOKEN_MISSING' : 'CHANNELS_MISSING' };
     }
     const limit =
-      closedMeanwhile(asked, channelState) ?? channelLimit(asked, destinations, hub, config.limits);
+      closedMeanwhile(destinations, channelState) ?? channelLimit(asked, destinations, hub, config.limits);
     if (limit !== undefined) return limit;
-    const full = this.#admission.fullChannel(asked);
+    const full = this.#front.admission.fullChannel(asked);
     if (full !== undefined) return { refused: 'CONNECTION_LIMIT_CHANNEL', channel: full.channel };
-    return this.#admission.hasRoomFor(identity?.subject) ? undefined : { refused: 'CONNECTION_LIMIT_USER' };
+    return this.#front.admission.hasRoomFor(identity?.subject)
+      ? undefined
+      : { refused: 'CONNECTION_LIMIT_USER' };
   }
 
   #open(
@@ -318,8 +306,8 @@ export class Server {
     const client = { address, identity };
     this.#countChannels(client, destinations);
     const { cursor } = request;
-    const headers = this.#cors.headers(ask.origin);
-    const chosen = this.#renderings.choose(
+    const headers = this.#front.cors.headers(ask.origin);
+    const chosen = this.#front.renderings.choose(
       offer.transport === 'ndjson' ? 'ndjson' : 'sse',
       ask.acceptEncoding,
     );
@@ -330,7 +318,7 @@ export class Server {
         : this.#poll(res, client, { ...poll, destinations, cursor, headers, chosen });
     if (!log.isLevelEnabled('debug')) return;
     const channels = destinations.map(({ channel }) => channel);
-    log.debug({ connection: id, user: identity?.subject, channels, address }, 'stream opened');
+    log.debug(traced(ask, { connection: id, user: identity?.subject, channels, address }), 'stream opened');
   }
 
   #stream(res: HttpResponse, client: Client, options: StreamOptions): string {
@@ -349,48 +337,49 @@ export class Server {
 
   /** Whether there is room for one more on a channel, as far as that is not the hub's to know. */
   hasSeat(destination: Destination): boolean {
-    return this.#admission.fullChannel([destination]) === undefined;
+    return this.#front.admission.fullChannel([destination]) === undefined;
   }
 
   /** Counts an open stream towards other channels than before. */
   recount(client: Client, destinations: readonly Destination[]): void {
-    this.#admission.releaseChannels(this.#destinations.get(client) ?? []);
+    this.#front.admission.releaseChannels(this.#destinations.get(client) ?? []);
     this.#countChannels(client, destinations);
   }
 
   #countChannels(client: Client, destinations: readonly Destination[]): void {
     if (this.#others === ALONE) return;
     this.#destinations.set(client, destinations);
-    this.#admission.countChannels(destinations);
-  }
-
-  #address(res: HttpResponse, ask: Ask): string {
-    if (!this.#needsAddresses && !this.#options.log.isLevelEnabled('debug')) return '';
-    return this.#addresses.of(peerAddress(res.getRemoteAddress()), ask.forwarded);
+    this.#front.admission.countChannels(destinations);
   }
 
   #refuse(res: HttpResponse, ask: Ask, { refused: code, channel, detail }: Objection): void {
     const { metrics, config, log } = this.#options;
     metrics.refused(code);
     if (log.isLevelEnabled('debug'))
-      log.debug({ code, channel, address: this.#address(res, ask), detail }, 'request refused');
-    const retryMs = this.#retry.next();
+      log.debug(
+        traced(ask, { code, channel, address: this.#front.address(res, ask), detail }),
+        'request refused',
+      );
+    const retryMs = this.#front.retry.next();
     const answer = refusal(code, {
       asStatus: wantsStatus(ask),
       retryMs,
       control: config.sse.control,
       ...(channel !== undefined && { channel }),
     });
-    writeAnswer(res, ask, { ...answer, headers: [...answer.headers, ...this.#cors.headers(ask.origin)] });
+    writeAnswer(res, ask, {
+      ...answer,
+      headers: [...answer.headers, ...this.#front.cors.headers(ask.origin)],
+    });
   }
 
   #ended(connection: Connection | Poll, ending: Ending): void {
     const { metrics, log } = this.#options;
     this.streams.delete(connection);
-    this.#admission.releaseChannels(this.#destinations.get(connection.client) ?? []);
+    this.#front.admission.releaseChannels(this.#destinations.get(connection.client) ?? []);
     this.#destinations.delete(connection.client);
-    this.#admission.release(connection.client.address);
-    this.#admission.releaseUser(connection.client.identity?.subject);
+    this.#front.admission.release(connection.client.address);
+    this.#front.admission.releaseUser(connection.client.identity?.subject);
     metrics.connections -= 1;
     metrics.closed(ending);
     log.debug({ connection: connection.id, reason: ending }, 'stream ended');

@@ -1,3 +1,4 @@
+import type { TokenRequest } from '../auth/identity.ts';
 import type { TokenPlace } from '../config/schema.ts';
 import type { Ask } from './request.ts';
 
@@ -8,6 +9,15 @@ export function findToken(ask: Ask, places: readonly TokenPlace[]): string | und
     if (token !== undefined && token !== '') return token;
   }
   return undefined;
+}
+
+/** What whoever checks the token may know of the request that brought it. */
+export function tokenRequest(
+  { origin, userAgent, trace }: Ask,
+  address: string,
+  channels: readonly string[],
+): TokenRequest {
+  return { address, origin, userAgent, channels, ...(trace !== undefined && { trace }) };
 }
 
 function tokenAt(ask: Ask, place: TokenPlace): string | undefined {

@@ -21,7 +21,7 @@ const KEPT_SHARE = 0.9;
  * many is counted once, as it is there once.
  */
 export class Waiting {
-  readonly #limitBytes: number;
+  #limitBytes: number;
   readonly #metrics: Metrics;
   /** Frames that wait somewhere: for how many. */
   readonly #frames = new Map<Held, number>();
@@ -31,6 +31,12 @@ export class Waiting {
   constructor(limitBytes: number, metrics: Metrics) {
     this.#limitBytes = limitBytes;
     this.#metrics = metrics;
+  }
+
+  /** Keeps to another bound from now on. */
+  limitTo(bytes: number): void {
+    this.#limitBytes = bytes;
+    this.relieve();
   }
 
   /** Takes note of a reader that is behind. */

@@ -48,17 +48,20 @@ export interface ChannelOptions {
   readonly timing?: { readonly clock: Clock; readonly wheel: TimerWheel };
 }
 
+export type Retargeting = Pick<ChannelOptions, 'destination' | 'metrics' | 'source' | 'missed' | 'joining'>;
+
 /** One channel with its subscribers, and what arrived for it in this turn. */
 export class Channel implements Sink {
-  readonly destination: Destination;
-  readonly metrics: RouteMetrics;
-  readonly source: Source;
-  readonly history: History;
-  readonly #missed: Backlog | undefined;
-  readonly #joining: Backlog | undefined;
-  readonly subscribers = new Set<Subscriber>();
+  /** With the next three by its route, which may become another: {@link retarget}. */
+  destination: Destination;
+  metrics: RouteMetrics;
+  source: Source;
   /** Of its frames: what a reader that is behind may be spared. */
-  readonly lane: Lane | undefined;
+  lane: Lane | undefined;
+  readonly history: History;
+  readonly subscribers = new Set<Subscriber>();
+  /** Whether its name means something else by now: it is there for those who have not left it yet. The hub's to write. */
+  isDetached = false;
   /**
    * Frames of this turn, not sealed yet; absent where there are none. An empty array kept for the next turn would grow
    * old and, once old, keep that turn's frames from being collected young: in `spread` each message cost 1.4 µs more.
@@ -81,11 +84,16 @@ export class Channel implements Sink {
   /** In milliseconds since the Unix epoch; 0 where a test has no use for it. */
   readonly openedMs: number;
   readonly #owner: ChannelOwner;
+  readonly #timing: ChannelOptions['timing'];
   readonly #linger: Timer;
-  readonly #shaper: Shaper | undefined;
+  #missed: Backlog | undefined;
+  #joining: Backlog | undefined;
+  #shaper: Shaper | undefined;
 
-  constructor({ owner, destination, metrics, source, history, missed, joining, timing }: ChannelOptions) {
+  constructor(options: ChannelOptions) {
+    const { owner, destination, metrics, source, history, missed, joining, timing } = options;
     this.#owner = owner;
+    this.#timing = timing;
     this.destination = destination;
     this.metrics = metrics;
     this.source = source;
@@ -93,16 +101,29 @@ export class Channel implements Sink {
     this.#missed = missed;
     this.#joining = joining;
     this.lane = laneOf(destination, metrics);
+    this.#shaper = this.#shaperOf(destination);
     this.openedMs = timing?.clock.wall() ?? 0;
     this.#linger = new Timer({ onDue: () => this.#owner.vacated(this) });
-    if (timing === undefined || !isShaped(destination.route.config)) return;
-    const { clock, wheel } = timing;
-    const next = ({ publication, offset }: Passing) => owner.publish(this, publication, offset);
-    this.#shaper = createShaper(destination.route.config, { clock, wheel, metrics, next });
+  }
+
+  /** Goes by another route from here on, whose source has the same log. What was held back has been released. */
+  retarget({ destination, metrics, source, missed, joining }: Retargeting): void {
+    this.closeBacklogs();
+    this.destination = destination;
+    this.metrics = metrics;
+    this.source = source;
+    this.#missed = missed;
+    this.#joining = joining;
+    this.lane = laneOf(destination, metrics);
+    this.#shaper = this.#shaperOf(destination);
   }
 
   get name(): string {
     return this.destination.channel;
+  }
+
+  get subscriptionCount(): number {
+    return this.subscribers.size;
   }
 
   /** Where what memory does not hold of what `start` asks for is read again. */
@@ -158,6 +179,13 @@ export class Channel implements Sink {
 
   stay(wheel: TimerWheel): void {
     wheel.cancel(this.#linger);
+  }
+
+  #shaperOf({ route: { config } }: Destination): Shaper | undefined {
+    if (this.#timing === undefined || !isShaped(config)) return undefined;
+    const { clock, wheel } = this.#timing;
+    const next = ({ publication, offset }: Passing) => this.#owner.publish(this, publication, offset);
+    return createShaper(config, { clock, wheel, metrics: this.metrics, next });
   }
 }
 

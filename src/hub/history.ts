@@ -53,7 +53,8 @@ export function hasEnded({ expiresMs }: Entry, nowMs: number): boolean {
 export class History {
   readonly log: Chronicle;
   readonly channel: string;
-  readonly shelf: Shelf;
+  /** That of its route. */
+  shelf: Shelf;
   /** Neighbours on the shelf, least recently appended to first. The shelf's to write. */
   previous: History | undefined;
   next: History | undefined;
@@ -67,7 +68,7 @@ export class History {
   evictedMs: number;
   /** What its entries take. */
   bytes = 0;
-  readonly #limits: RouteConfig['history'];
+  #limits: RouteConfig['history'];
   /** Places before `#start` are empty: what is gone must not be held by its place. */
   #entries: (Entry | undefined)[] = [];
   /** Index of the oldest entry; those before it are gone. */
@@ -166,6 +167,17 @@ export class History {
   restart(offset: number, nowMs: number): void {
     this.drop();
     this.breaks(offset, 'evicted', nowMs);
+  }
+
+  /** Is another route's from now on. */
+  adopt(limits: RouteConfig['history'], shelf: Shelf, nowMs: number): void {
+    // Who kept nothing could not say since when.
+    if (this.#limits.size === 0 && limits.size > 0) this.evictedMs = Math.min(this.evictedMs, nowMs);
+    this.#limits = limits;
+    this.shelf.remove(this);
+    this.shelf = shelf;
+    if (this.size > 0) shelf.appended(this, 0);
+    this.#trim(nowMs);
   }
 
   /** Whether the newest entry is too old to be kept, or there is none. */

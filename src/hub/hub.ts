@@ -6,17 +6,16 @@ import { hasPosition, isOneOf, withoutId } from '../protocol/frame.ts';
 import { encodeControl } from '../protocol/sse.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination, Route } from '../routing/router.ts';
-import { Backlog } from './backlog.ts';
-import type { Subscriber } from './channel.ts';
-import { Channel, type ChannelOwner } from './channel.ts';
+import type { Channel, ChannelOwner, Subscriber } from './channel.ts';
 import { Delivery } from './delivery.ts';
 import { type Aside, Encoder } from './encoder.ts';
-import { History, type Shelf } from './history.ts';
 import { Line } from './line.ts';
 import { type Log, LogSet, viewCursor } from './log.ts';
+import { Opening } from './opening.ts';
 import { Reader } from './reader.ts';
 import { Recovery, type Replay } from './recovery.ts';
 import { Replays } from './replays.ts';
+import { type Rerouted, reroute } from './rerouting.ts';
 import { Retention } from './retention.ts';
 import type { Intake, Publication, Source } from './source.ts';
 import { lastBeforeHeld, viewOver, withoutAhead } from './view.ts';
@@ -67,7 +66,7 @@ export class Hub implements ChannelOwner, Intake {
   readonly #reader = new Reader();
   readonly #line: Line;
   readonly #replays = new Replays();
-  readonly #shelves = new Map<Route, Shelf>();
+  readonly #opening: Opening;
   readonly #logs: Log[] = [];
   readonly #logSets = new Map<string, LogSet>();
   readonly #channels = new Map<string, Channel>();
@@ -80,6 +79,13 @@ export class Hub implements ChannelOwner, Intake {
     this.#retention = new Retention(options.historyBytes, options.clock);
     this.#encoder = new Encoder(options.clock);
     this.#line = new Line(options.clock);
+    this.#opening = new Opening({
+      hub: options,
+      owner: this,
+      retention: this.#retention,
+      encoder: this.#encoder,
+      reader: this.#reader,
+    });
     this.#delivery = new Delivery({ clock: options.clock, metrics: options.metrics, logs: this.#logs });
   }
 
@@ -153,6 +159,10 @@ export class Hub implements ChannelOwner, Intake {
     channels.splice(channels.indexOf(channel), 1);
     if (subscriber.isProxy !== true) this.#options.attendance?.left(subscriber, channel);
     if (channel.subscribers.size > 0) return;
+    if (channel.isDetached) {
+      this.vacated(channel);
+      return;
+    }
     this.#lingering.add(channel);
     channel.linger(this.#options.wheel);
   }
@@ -229,7 +239,7 @@ export class Hub implements ChannelOwner, Intake {
     const { log } = this.#options.source(route);
     const metrics = this.#options.metrics.route(route.name);
     metrics.publications += 1;
-    const history = log.histories.get(channel) ?? this.#history(log, destination);
+    const history = log.histories.get(channel) ?? this.#opening.history(log, destination);
     const entry = this.#encoder.entry(log, publication, offset);
     metrics.publishedBytes += entry.bytes.length;
     history.append(entry);
@@ -281,14 +291,45 @@ export class Hub implements ChannelOwner, Intake {
     channel.release();
     channel.stay(this.#options.wheel);
     this.#lingering.delete(channel);
-    this.#channels.delete(channel.name);
+    if (!channel.isDetached) this.#channels.delete(channel.name);
     channel.upstream?.close();
     channel.closeBacklogs();
     const { history, source } = channel;
     history.held = false;
     // A source with a log of its own goes on feeding memory; what this process alone saw ends with the channel.
-    if (source.archive === undefined) history.drop();
+    if (source.archive === undefined || channel.isDetached) history.drop();
     history.retire();
+  }
+
+  /** Has every channel go by the route that its name has now. */
+  reroute(resolve: (channel: string) => Destination | undefined): Rerouted {
+    const rerouted = reroute(this.#channels, {
+      opening: this.#opening,
+      hub: this.#options,
+      resolve,
+      vacated: (channel) => this.vacated(channel),
+      breaks: (channel) => this.#breaks(channel, 'evicted'),
+    });
+    this.#opening.rerouted(resolve);
+    return rerouted;
+  }
+
+  /** Nothing comes of a log any more: its source has gone. */
+  forget(log: Log): void {
+    for (const history of [...log.histories.values()]) {
+      history.drop();
+      history.retire();
+    }
+    const index = this.#logs.indexOf(log);
+    if (index < 0) return;
+    this.#logs.splice(index, 1);
+    // They are named by the places of logs.
+    this.#logSets.clear();
+  }
+
+  /** Keeps to another bound of all channels' history from now on. */
+  limitHistory(bytes: number): void {
+    this.#retention.limitTo(bytes);
   }
 
   /** Gives everybody what was published until now. Runs by itself at the end of a turn that brought something, a slice at a time. */
@@ -319,54 +360,15 @@ export class Hub implements ChannelOwner, Intake {
   }
 
   #open(destination: Destination): Channel {
-    const { metrics, maxChannels } = this.#options;
+    const { maxChannels } = this.#options;
     const [oldest] = this.#lingering;
     if (this.#channels.size >= maxChannels && oldest !== undefined) this.vacated(oldest);
-    const source = this.#options.source(destination.route);
-    const { log } = source;
-    this.#indexOf(log);
-    const history = log.histories.get(destination.channel) ?? this.#history(log, destination);
-    history.held = true;
-    const { source: from, replay } = destination.route.config;
-    const isSent = from.kind === 'kv' || replay.kind !== 'none';
-    const routeMetrics = metrics.route(destination.route.name);
-    const channel = new Channel({
-      owner: this,
-      timing: this.#options,
-      destination,
-      metrics: routeMetrics,
-      source,
-      history,
-      missed: this.#backlog(source, destination, history),
-      joining: isSent ? this.#backlog(source, destination, history) : undefined,
-    });
+    this.#indexOf(this.#options.source(destination.route).log);
+    const channel = this.#opening.channel(destination);
     this.#breaks(channel, 'evicted');
     this.#channels.set(channel.name, channel);
-    channel.upstream = source.open(destination, channel);
+    channel.upstream = channel.source.open(destination, channel);
     return channel;
-  }
-
-  #backlog({ archive, log }: Source, destination: Destination, history: History): Backlog | undefined {
-    if (archive === undefined) return undefined;
-    return new Backlog({
-      clock: this.#options.clock,
-      retention: this.#retention,
-      reader: this.#reader,
-      archive,
-      destination,
-      history,
-      limit: this.#options.maxReplay,
-      encode: (publication, offset) => this.#encoder.entry(log, publication, offset),
-    });
-  }
-
-  #history(log: Log, { route, channel }: Destination): History {
-    let shelf = this.#shelves.get(route);
-    if (shelf === undefined) {
-      shelf = this.#retention.shelf();
-      this.#shelves.set(route, shelf);
-    }
-    return new History(log, channel, shelf, route.config.history);
   }
 
   #indexOf(log: Log): number {

@@ -15,17 +15,27 @@ const IDLE_MS = 60_000;
 
 /** The memory of all channels' history together: bounded, and given back when it is too old. */
 export class Retention implements Budget {
-  readonly maxBytes: number;
+  #maxBytes: number;
   readonly #clock: Clock;
   #bytes = 0;
-  readonly #shelves: Shelf[] = [];
+  readonly #shelves = new Set<Shelf>();
   /** When each was last used; least recently used first. */
   readonly #droppable = new Map<Droppable, number>();
   #droppableBytes = 0;
 
   constructor(maxBytes: number, clock: Clock) {
-    this.maxBytes = maxBytes;
+    this.#maxBytes = maxBytes;
     this.#clock = clock;
+  }
+
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  /** Keeps to another bound from now on; what is over it goes. */
+  limitTo(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
+    this.taken(0);
   }
 
   get bytes(): number {
@@ -34,8 +44,13 @@ export class Retention implements Budget {
 
   shelf(): Shelf {
     const shelf = new Shelf(this);
-    this.#shelves.push(shelf);
+    this.#shelves.add(shelf);
     return shelf;
+  }
+
+  /** The route of a shelf, which is empty, is gone. */
+  remove(shelf: Shelf): void {
+    this.#shelves.delete(shelf);
   }
 
   taken(bytes: number): void {

@@ -23,6 +23,8 @@ export interface Publication {
 
 /** Where a source puts what it has for one channel. No call throws. */
 export interface Sink {
+  /** Subscriptions that the channel has now. Absent: not known. */
+  readonly subscriptionCount?: number;
   /** `offset` is its position where the source's log has its own; the hub counts otherwise. Ascending within a log. */
   publish(publication: Publication, offset?: number): void;
   /** Publications were missed and cannot be had. */

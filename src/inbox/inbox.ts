@@ -51,8 +51,8 @@ export class Inbox {
   readonly #options: InboxOptions;
   readonly #store: ReadStore;
   readonly #reading: Reading;
-  readonly #sources = new Map<Route, Source>();
-  readonly #watched = new Map<Route, Source>();
+  readonly #sources = new WeakMap<Route, Source>();
+  readonly #watched = new WeakMap<Route, Source>();
   readonly #tallies = new Map<string, Tally>();
   #deafen: () => void = () => {};
 
@@ -62,10 +62,17 @@ export class Inbox {
     this.#options = options;
     this.#store = new ReadStore({ name: bucket, clock, log, metrics });
     this.#reading = new Reading({ clock, metrics });
+    this.rerouted(routes);
+  }
+
+  /** There are these routes now, of which some have an inbox. */
+  rerouted(routes: readonly Route[]): void {
+    const { source: sourceOf, tells } = this.#options;
     for (const route of routes) {
-      const source = options.source(route);
+      if (!route.config.inbox || this.#sources.has(route)) continue;
+      const source = sourceOf(route);
       this.#sources.set(route, source);
-      if (options.tells) this.#watched.set(route, watched(source, this));
+      if (tells) this.#watched.set(route, watched(source, this));
     }
   }
 
@@ -118,6 +125,8 @@ export class Inbox {
   opened(destination: Destination, source: Source): void {
     const { clock, wheel, subscribers, tell, tellOne } = this.#options;
     const { channel } = destination;
+    // Where its route became another one, that of before closes after this.
+    this.#tallies.get(channel)?.close();
     const tally = new Tally({
       destination,
       source,
@@ -143,8 +152,11 @@ export class Inbox {
     this.#tallies.get(channel)?.broke();
   }
 
-  closed(channel: string): void {
-    this.#tallies.get(channel)?.close();
+  closed(destination: Destination): void {
+    const { channel } = destination;
+    const tally = this.#tallies.get(channel);
+    if (tally?.destination !== destination) return;
+    tally.close();
     this.#tallies.delete(channel);
   }
 

@@ -66,6 +66,10 @@ export class Tally implements Due {
     this.#options = options;
   }
 
+  get destination(): Destination {
+    return this.#options.destination;
+  }
+
   /** What is unread, and up to which position that is known; absent where it is not known. */
   get counted(): { readonly unread: Unread; readonly through: number } | undefined {
     const { log } = this.#options.source;

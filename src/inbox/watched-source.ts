@@ -9,7 +9,7 @@ export interface Watcher {
   arrived(channel: string, publication: Publication, offset: number): void;
   /** Something is missing, or can be had again, or the log began anew. */
   broke(channel: string): void;
-  closed(channel: string): void;
+  closed(destination: Destination): void;
 }
 
 /** A source as it is, which tells besides what it feeds the hub with: before the route does anything to its pace. */
@@ -18,6 +18,9 @@ export function watched(source: Source, watcher: Watcher): Source {
     const { channel } = destination;
     watcher.opened(destination, source);
     const upstream = source.open(destination, {
+      get subscriptionCount() {
+        return sink.subscriptionCount ?? 0;
+      },
       publish(publication, offset) {
         sink.publish(publication, offset);
         if (offset !== undefined) watcher.arrived(channel, publication, offset);
@@ -31,7 +34,7 @@ export function watched(source: Source, watcher: Watcher): Source {
     return {
       close() {
         upstream.close();
-        watcher.closed(channel);
+        watcher.closed(destination);
       },
     };
   };

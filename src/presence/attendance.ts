@@ -46,7 +46,7 @@ interface Seats {
 }
 
 export interface AttendanceOptions {
-  readonly tracking: ReadonlyMap<Route, Tracking>;
+  readonly tracking: Pick<ReadonlyMap<Route, Tracking>, 'get'>;
   /** Since when somebody is there who may have been away, or have come just now: in milliseconds since the Unix epoch. */
   sinceMs(channel: string, key: string): number;
   /** Told at once what has changed here. */

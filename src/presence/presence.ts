@@ -36,6 +36,8 @@ export interface Presence {
   /** Whether it is known who is on a channel, and whoever may read it may know. */
   isShown(destination: Destination): boolean;
   page(channel: string, query: PageQuery): Page;
+  /** There are other routes now. */
+  rerouted(): void;
   readonly observed: PresenceObserved;
   connected(): void;
   reconnected(): void;
@@ -55,11 +57,12 @@ export interface PresenceObserved {
 export function createPresence(options: PresenceOptions): Presence | undefined {
   const { config, events, clock, wheel, log, bus, peers, router, defer = setImmediate } = options;
   const { prefix } = config;
-  const tracking = trackingOf({
-    routes: router.routes,
-    followsOccupancy: events.wants('occupied', 'vacated'),
-  });
-  if (tracking.size === 0) return undefined;
+  const tracked = () =>
+    trackingOf({ routes: router.routes, followsOccupancy: events.wants('occupied', 'vacated') });
+  const first = tracked();
+  if (first.size === 0) return undefined;
+  // Who is still on a channel of a route that is gone leaves it by what that route said.
+  const tracking = new WeakMap(first);
   const count = (channel: string) => table.count(channel);
   const announcer = new Announcer({ ...options, count });
   const reporter = new Reporter({
@@ -129,6 +132,9 @@ export function createPresence(options: PresenceOptions): Presence | undefined {
   return {
     attendance,
     isShown: ({ route: { config: of } }) => of.presence?.access === 'readers',
+    rerouted() {
+      for (const [route, its] of tracked()) if (!tracking.has(route)) tracking.set(route, its);
+    },
     page: (channel, query) => membersPage({ channel, count: count(channel) }, table.channel(channel), query),
     get observed() {
       const { channelCount: channels, size: members, hiddenCount: hidden } = table;

@@ -3,9 +3,11 @@ import { type Clock, Timer, type TimerWheel } from '../clock.ts';
 import { Log } from '../hub/log.ts';
 import type { Sink, Source, Upstream } from '../hub/source.ts';
 import { Complaints, type Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import type { DropReason, Metrics } from '../metrics.ts';
 import type { Destination } from '../routing/router.ts';
+import type { MessageSpan, Tracing } from '../tracing/tracing.ts';
 import { Duplicates } from './duplicates.ts';
+import { spanOf, traceFieldsOf } from './message-trace.ts';
 import type { NatsListener } from './nats.ts';
 import { headerOf, ID_HEADER, type Message, toPublication, UNREDACTABLE } from './publication.ts';
 
@@ -18,6 +20,8 @@ export interface CoreSourceOptions {
   readonly metrics: Metrics;
   /** Largest payload passed on, in bytes. */
   readonly maxEventBytes: number;
+  /** Absent where nobody takes spans. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** A subject that NATS refuses is tried again after this long, doubled each time up to the second number. */
@@ -55,6 +59,11 @@ export class CoreSource implements Source, NatsListener {
     let count = 0;
     for (const feed of this.#feeds.values()) if (feed.subscription !== undefined) count += 1;
     return count;
+  }
+
+  /** There is no such route any more. */
+  forget(route: string): void {
+    this.#duplicates.delete(route);
   }
 
   open(destination: Destination, sink: Sink): Upstream {
@@ -124,20 +133,19 @@ export class CoreSource implements Source, NatsListener {
     }
     // What comes shows that the subscription is in place.
     if (this.#missing.size > 0) this.#tellMissed(feed);
+    const { tracing } = this.#options;
+    const [first] = feed.outlets;
+    const span = tracing === undefined ? undefined : spanOf(tracing, message, first?.destination);
     for (const outlet of feed.outlets) {
       try {
-        this.#pass(outlet, message);
+        this.#pass(outlet, message, span);
       } catch (cause) {
         outlet.metrics.dropped.error += 1;
-        outlet.sink.gap('error');
-        this.#complain(
-          'error',
-          outlet,
-          { error: String(cause) },
-          'a message could not be mapped and was dropped',
-        );
+        const fields = { error: String(cause), ...traceFieldsOf(message, span) };
+        this.#drop('error', outlet, fields, 'a message could not be mapped and was dropped', span);
       }
     }
+    span?.end();
   }
 
   /** Asks NATS once more for a subject that it refused. */
@@ -146,37 +154,48 @@ export class CoreSource implements Source, NatsListener {
     this.#subscribe(feed);
   }
 
-  #pass(outlet: Outlet, message: Message): void {
+  #pass(outlet: Outlet, message: Message, span: MessageSpan | undefined): void {
     const { clock, maxEventBytes } = this.#options;
+    const { destination, sink, metrics } = outlet;
     if (message.data.length > maxEventBytes) {
-      outlet.metrics.dropped['too-large'] += 1;
-      this.#complain(
-        'too-large',
-        outlet,
-        { bytes: message.data.length },
-        'a message over limits.event was dropped',
-      );
-      outlet.sink.gap('too-large');
+      metrics.dropped['too-large'] += 1;
+      const fields = { bytes: message.data.length, ...traceFieldsOf(message, span) };
+      this.#drop('too-large', outlet, fields, 'a message over limits.event was dropped', span);
       return;
     }
     const id = headerOf(message, ID_HEADER) ?? '';
-    if (id !== '' && this.#isDuplicate(outlet, message, id)) return;
-    const timeMs = outlet.destination.route.config.envelope ? clock.wall() : 0;
-    const publication = toPublication(outlet.destination, message, outlet.metrics, { timeMs });
+    if (id !== '' && this.#isDuplicate(outlet, message, id, span)) return;
+    const timeMs = destination.route.config.envelope ? clock.wall() : 0;
+    const publication = toPublication(destination, message, metrics, { timeMs });
     if (publication === undefined) {
-      this.#complain('unredactable', outlet, {}, UNREDACTABLE);
-      outlet.sink.gap('error');
+      this.#drop('unredactable', outlet, { ...traceFieldsOf(message, span) }, UNREDACTABLE, span);
       return;
     }
-    if (id === '' && publication.id !== undefined && this.#isDuplicate(outlet, message, publication.id))
+    if (id === '' && publication.id !== undefined && this.#isDuplicate(outlet, message, publication.id, span))
       return;
-    outlet.sink.publish(publication);
+    span?.published(destination, sink.subscriptionCount);
+    sink.publish(publication);
   }
 
-  #isDuplicate(outlet: Outlet, { subject }: Message, id: string): boolean {
+  #isDuplicate(outlet: Outlet, { subject }: Message, id: string, span: MessageSpan | undefined): boolean {
     const isKnown = this.#duplicatesOf(outlet).has(subject, id);
-    if (isKnown) outlet.metrics.dropped.duplicate += 1;
-    return isKnown;
+    if (!isKnown) return false;
+    outlet.metrics.dropped.duplicate += 1;
+    span?.dropped(outlet.destination, 'duplicate');
+    return true;
+  }
+
+  /** Tells that a message does not get to a channel. */
+  #drop(
+    reason: DropReason,
+    outlet: Outlet,
+    fields: Record<string, unknown>,
+    text: string,
+    span: MessageSpan | undefined,
+  ): void {
+    span?.dropped(outlet.destination, reason);
+    this.#complain(reason, outlet, fields, text);
+    outlet.sink.gap(reason === 'too-large' ? reason : 'error');
   }
 
   #duplicatesOf({ destination }: Outlet): Duplicates {

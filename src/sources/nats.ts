@@ -4,6 +4,8 @@ import {
   connect,
   credsAuthenticator,
   errors,
+  headers,
+  type MsgHdrs,
   type NatsConnection,
   nkeyAuthenticator,
   type Status,
@@ -75,10 +77,18 @@ export class NatsLink {
    * Asks a service. Rejects where nobody listens on the subject, no answer comes in time, or there is no connection.
    * The answer's bytes are the caller's.
    */
-  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  async request(
+    subject: string,
+    payload: Uint8Array,
+    timeoutMs: number,
+    fields: Readonly<Record<string, string>> = {},
+  ): Promise<Uint8Array> {
     const connection = this.#connection;
     if (connection === undefined || connection.isClosed()) throw new Error('there is no connection to NATS');
-    const answer = await connection.request(subject, payload, { timeout: timeoutMs });
+    const answer = await connection.request(subject, payload, {
+      timeout: timeoutMs,
+      ...(Object.keys(fields).length > 0 && { headers: toHeaders(fields) }),
+    });
     return Uint8Array.from(answer.data);
   }
 
@@ -198,6 +208,12 @@ export class NatsLink {
       signal.addEventListener('abort', done);
     });
   }
+}
+
+function toHeaders(fields: Readonly<Record<string, string>>): MsgHdrs {
+  const made = headers();
+  for (const [name, value] of Object.entries(fields)) made.set(name, value);
+  return made;
 }
 
 function connectionOptions({ servers, name, auth, tls, pingIntervalMs }: Config['nats']): ConnectionOptions {

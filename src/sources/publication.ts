@@ -8,6 +8,7 @@ import { isJson } from '../routing/json.ts';
 import { keptName } from '../routing/own-copy.ts';
 import type { Reading } from '../routing/payload.ts';
 import type { Destination } from '../routing/router.ts';
+import { readTraceContext, traceHeaders } from '../tracing/trace-context.ts';
 import { type KeyOperation, keyOf, MARKER_HEADER, operationOf } from './kv.ts';
 
 /** What is used of a NATS message; its client's `Msg` is one. */
@@ -218,7 +219,9 @@ function isEventName(name: string): boolean {
 }
 
 function wrap(mapping: Mapping, event: string | undefined, id: string | undefined): string {
-  const head = JSON.stringify(headOf(mapping, event, id));
+  const { trace } = mapping.destination.route.config;
+  const told = headOf(mapping, event, id);
+  const head = JSON.stringify(trace ? { ...told, ...traceShown(mapping) } : told);
   const data = mapping.operation === 'delete' ? 'null' : envelopeData(mapping);
   return `${head.slice(0, -1)},"data":${data}}`;
 }
@@ -232,6 +235,14 @@ function headOf(
   const time = new Date(stamp.timeMs).toISOString();
   if (key !== undefined) return { channel, key, event, id, revision: stamp.offset, time };
   return { channel, subject: message.subject, event: event ?? 'message', id, time };
+}
+
+// As its publisher said it, and not the span that this process makes of it: what is read again from a stream is the same then.
+function traceShown({ metrics, header }: Mapping): Readonly<Record<string, string>> {
+  const dropped = () => {
+    metrics.fieldsDropped.trace += 1;
+  };
+  return traceHeaders(readTraceContext(header, dropped));
 }
 
 function envelopeData({ destination, message: { data }, metrics, reading }: Mapping): string {

@@ -8,18 +8,15 @@ import { filtersFor, storageOf, unstoredBy } from './stream-filter.ts';
 import type { StreamFollowing } from './stream-following.ts';
 import { epochAfterLoss, epochOf } from './stream-identity.ts';
 import { type Loss, lossAfter, newestHole, replacesOld } from './stream-loss.ts';
+import type { StreamWants } from './stream-wants.ts';
 import { wait } from './wait.ts';
 
 export interface StreamFollowerOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly stream: string;
-  /** What the routes read, with `*` for their parameters. */
-  readonly filters: readonly string[];
-  /** Whether it is a bucket, of which the current values suffice. */
-  readonly isBucket: boolean;
-  /** How far back it begins the first time, in milliseconds. */
-  readonly warmMs: number;
+  /** What the routes read: may change, and is to be told then. */
+  readonly wants: StreamWants;
   readonly heartbeatMs: number;
   /** How often the stream itself is looked at, in milliseconds, more or less. */
   readonly checkMs: number;
@@ -97,14 +94,19 @@ export class StreamFollower {
     this.#consumer = undefined;
   }
 
-  /** Looks at the stream now: somebody found that it is not the one that is followed. */
-  recheck(): void {
-    this.#consumer?.close('the stream has changed');
+  /** Looks at the stream now: somebody found that it is not the one that is followed, or wants other messages of it. */
+  recheck(reason = 'the stream has changed'): void {
+    this.#consumer?.close(reason);
   }
 
   /** Creation time of the stream that is followed, if it is known. */
   get created(): string | undefined {
     return this.#isGone ? undefined : this.#known?.created;
+  }
+
+  /** Messages that the server had still to send, by the newest that came; before it has caught up, of what there was. */
+  get pending(): number {
+    return Math.max(this.#pending, (this.#waiting ?? 0) - this.#received, 0);
   }
 
   // Never rejects: every failure is told and followed by another attempt.
@@ -174,7 +176,10 @@ export class StreamFollower {
   }
 
   #filters(connection: NatsConnection, { config }: StreamInfo): readonly string[] {
-    const { filters, follower } = this.#options;
+    const {
+      wants: { filters },
+      follower,
+    } = this.#options;
     const unstored = unstoredBy(config, filters);
     if (unstored.length > 0) follower.unstored(unstored);
     const needed = filtersFor(config, filters, connection.info?.version ?? '');
@@ -214,17 +219,17 @@ export class StreamFollower {
   }
 
   async #lossOf(jsm: JetStreamManager, info: StreamInfo): Promise<Loss | undefined> {
-    const { follower, isBucket } = this.#options;
+    const { follower, wants } = this.#options;
     if (this.#known?.created !== info.created) return undefined;
-    return lossAfter({ jsm, info, offset: follower.offset, through: info.state.last_seq }, isBucket);
+    return lossAfter({ jsm, info, offset: follower.offset, through: info.state.last_seq }, wants.isBucket);
   }
 
   /** The newest hole in what comes next, of which a {@link #lossOf} does not tell: all of a log that begins, for one. */
   async #holeOf(jsm: JetStreamManager, info: StreamInfo): Promise<number | undefined> {
-    const { follower, isBucket } = this.#options;
+    const { follower, wants } = this.#options;
     const { last_seq } = info.state;
     const isSame = this.#known?.created === info.created && !this.#isForeign && last_seq >= follower.offset;
-    if (isBucket || (isSame && !replacesOld(info))) return undefined;
+    if (wants.isBucket || (isSame && !replacesOld(info))) return undefined;
     return newestHole({ jsm, info, offset: isSame ? follower.offset : 0, through: last_seq });
   }
 
@@ -234,15 +239,16 @@ export class StreamFollower {
    * in always has its newest, so the others are not told. Holes that come only now are of those that reach the limit.
    */
   #expectReplaced(info: StreamInfo, hole: number | undefined): void {
-    const isToldAlready = this.#beginning !== undefined || this.#isWarm || this.#options.isBucket;
+    const isToldAlready = this.#beginning !== undefined || this.#isWarm || this.#options.wants.isBucket;
     this.#counts = isToldAlready || !replacesOld(info) ? undefined : new Map();
     this.#telling = hole === undefined ? info.config.max_msgs_per_subject : 1;
   }
 
   #plan(info: StreamInfo, loss: Loss | undefined): Plan {
-    const { follower, clock, stream, warmMs } = this.#options;
+    const { follower, clock, stream, wants } = this.#options;
     const known = this.#known;
     if (known === undefined) {
+      const { warmMs } = wants;
       const startMs = clock.wall() - warmMs;
       const beginning = { epoch: epochOf(stream, info.created), startMs, isWarm: true };
       const start: ConsumerStart =

@@ -6,16 +6,19 @@ import { Complaints, type Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { GapReason } from '../reasons.ts';
 import type { Destination, Route } from '../routing/router.ts';
+import type { MessageSpan, Tracing } from '../tracing/tracing.ts';
 import { StreamArchive } from './archive.ts';
 import { type Delivery, nanosToMs } from './delivery.ts';
 import type { Trouble } from './jetstream.ts';
 import { isOfBucket } from './kv.ts';
+import { spanOf, traceFieldsOf } from './message-trace.ts';
 import type { NatsListener } from './nats.ts';
 import { isMarker, toPublication, UNREDACTABLE } from './publication.ts';
-import { toFilter } from './stream-filter.ts';
 import { StreamFollower } from './stream-follower.ts';
 import type { StreamFollowing } from './stream-following.ts';
 import type { Loss } from './stream-loss.ts';
+import { TROUBLE_LINES } from './stream-trouble.ts';
+import { StreamWants } from './stream-wants.ts';
 import { type Target, Targets } from './targets.ts';
 
 export interface StreamSourceOptions {
@@ -30,19 +33,13 @@ export interface StreamSourceOptions {
   /** Largest payload passed on, in bytes. */
   readonly maxEventBytes: number;
   readonly intake: Intake;
+  /** Absent where nobody takes spans. */
+  readonly tracing?: Tracing | undefined;
   /** How often the server says that it is there, in milliseconds; silent for twice as long it is given up. Default 2,000. */
   readonly heartbeatMs?: number;
   /** How often the stream is looked at, in milliseconds, more or less. Default 10,000. */
   readonly checkMs?: number;
 }
-
-const TROUBLE_LINES = {
-  denied: 'NATS does not permit what it takes to read the stream; its channels are unavailable',
-  missing: 'the stream does not exist; its channels are unavailable',
-  absent:
-    'there is no JetStream here, so the channels of its stream are unavailable; run nats-server with it (-js)',
-  passing: 'the stream cannot be read now; trying again',
-} as const;
 
 /**
  * Feeds channels from one JetStream stream by one consumer, whatever the number of channels and routes: so that messages of
@@ -58,7 +55,9 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   readonly #complaints: Complaints;
   readonly #follower: StreamFollower;
   readonly #outlets = new Map<string, Outlet>();
-  readonly #targets: Targets;
+  readonly #wants: StreamWants;
+  #isWanted = true;
+  #targets: Targets;
   #connection: NatsConnection | undefined;
   #isConnected = false;
   #isCaughtUp = false;
@@ -71,6 +70,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     const { stream, routes, clock, wheel, heartbeatMs = 2_000, checkMs = 10_000 } = options;
     this.#options = options;
     this.#complaints = new Complaints(options.log, options.clock);
+    this.#wants = new StreamWants(routes);
     this.#targets = new Targets(routes, options.metrics);
     this.#follower = new StreamFollower({
       clock,
@@ -78,23 +78,44 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
       stream,
       heartbeatMs,
       checkMs,
-      filters: routes.map(({ template }) => toFilter(template.subject)),
-      isBucket: routes.every(({ config }) => config.source.kind === 'kv'),
-      warmMs: Math.max(
-        ...routes.map(({ config: { source } }) => (source.kind === 'stream' ? source.warmMs : 0)),
-      ),
+      wants: this.#wants,
       follower: this,
     });
     this.archive = new StreamArchive({
       wheel,
       stream,
-      maxEventBytes: options.maxEventBytes,
+      get maxEventBytes() {
+        return options.maxEventBytes;
+      },
       created: () => this.#follower.created,
       known: () => this.log.offset,
       isOut: () => this.#isOut,
       changed: () => this.#follower.recheck(),
       refused: (trouble, error) => this.#unreadable(trouble, error),
     });
+  }
+
+  get routes(): readonly Route[] {
+    return this.#wants.routes;
+  }
+
+  /** Whether it is there only for who has not left it yet, and nobody is. */
+  get isIdle(): boolean {
+    return !this.#isWanted && this.#outlets.size === 0;
+  }
+
+  /** No route reads it any more: it goes on as it is for who is still on a channel of it. */
+  leave(): void {
+    this.#isWanted = false;
+  }
+
+  /** Is read by these routes from now on. What memory was not fed until now of theirs, memory cannot have. */
+  reroute(routes: readonly Route[]): void {
+    this.#isWanted = true;
+    this.#targets = new Targets(routes, this.#options.metrics);
+    this.#raiseFloor(this.log.offset, this.#options.clock.wall());
+    // At once: what another consumer passes by while this one still delivers would be taken for delivered.
+    if (this.#wants.change(routes)) this.#follower.recheck('other messages are wanted');
   }
 
   open(destination: Destination, sink: Sink): Upstream {
@@ -157,12 +178,16 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     return this.log.offset;
   }
 
+  /** Messages that were still to come when the newest came. */
+  get pending(): number {
+    return this.#follower.pending;
+  }
+
   begin(epoch: string, offset: number, startMs: number): void {
     this.log.begin(epoch, offset, startMs);
   }
 
   holed(through: number): void {
-    if (through <= this.log.floor) return;
     const nowMs = this.#options.clock.wall();
     for (const history of this.log.histories.values())
       if (history.evictedThrough < through) history.breaks(through, 'evicted', nowMs);
@@ -171,18 +196,17 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
 
   message(message: Msg, delivery: Delivery, isWarm: boolean): void {
     this.log.offset = delivery.offset;
-    for (const target of this.#targets.of(message.subject)) {
+    const targets = this.#targets.of(message.subject);
+    const span = isWarm ? undefined : this.#span(targets, message, delivery);
+    for (const target of targets) {
       try {
-        this.#pass(target, message, delivery, isWarm);
+        this.#pass(target, message, delivery, isWarm, span);
       } catch (cause) {
-        this.#drop(
-          target,
-          'error',
-          { error: String(cause) },
-          'a message could not be mapped and was dropped',
-        );
+        const fields = { error: String(cause), ...traceFieldsOf(message, span) };
+        this.#drop(target, 'error', fields, 'a message could not be mapped and was dropped', span);
       }
     }
+    span?.end();
   }
 
   idle(offset: number): void {
@@ -266,18 +290,35 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   }
 
   get #fields(): { readonly stream: string; readonly routes: readonly string[] } {
-    const { stream, routes } = this.#options;
-    return { stream, routes: routes.map(({ name }) => name) };
+    const { stream } = this.#options;
+    return { stream, routes: this.#wants.routes.map(({ name }) => name) };
   }
 
-  #pass(target: Target, message: Msg, { offset, timeNanos }: Delivery, isWarm: boolean): void {
+  /** Not of what nobody is given and nothing keeps. */
+  #span(targets: readonly Target[], message: Msg, { offset }: Delivery): MessageSpan | undefined {
+    const { tracing, stream } = this.#options;
+    if (tracing === undefined) return undefined;
+    const taken = targets.find(
+      ({ keeps, destination }) => keeps || this.#outlets.has(destination.channel),
+    )?.destination;
+    const isTold = taken !== undefined && (isOfBucket(taken) || !isMarker(message));
+    return isTold ? spanOf(tracing, message, taken, { stream, offset }) : undefined;
+  }
+
+  #pass(
+    target: Target,
+    message: Msg,
+    { offset, timeNanos }: Delivery,
+    isWarm: boolean,
+    span: MessageSpan | undefined,
+  ): void {
     const { destination, metrics, keeps } = target;
     const outlet = this.#outlets.get(destination.channel);
     if (outlet === undefined && !keeps) return;
     if (!isOfBucket(destination) && isMarker(message)) return;
     if (message.data.length > this.#options.maxEventBytes) {
-      const fields = { bytes: message.data.length };
-      this.#drop(target, 'too-large', fields, 'a message over limits.event was dropped');
+      const fields = { bytes: message.data.length, ...traceFieldsOf(message, span) };
+      this.#drop(target, 'too-large', fields, 'a message over limits.event was dropped', span);
       return;
     }
     const publication = toPublication(destination, message, metrics, {
@@ -285,21 +326,28 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
       timeMs: nanosToMs(timeNanos),
     });
     if (publication === undefined) {
-      const route = destination.route.name;
-      this.#complain(`unredactable ${route}`, UNREDACTABLE, { route });
-      this.#break(target, 'error');
+      this.#drop(target, 'unredactable', { ...traceFieldsOf(message, span) }, UNREDACTABLE, span);
       return;
     }
+    span?.published(destination, outlet?.sink.subscriptionCount);
     // What was there before this process was is of the past, for whoever is there already, too.
     if (outlet === undefined || isWarm) this.#options.intake.keep(destination, publication, offset);
     else outlet.sink.publish(publication, offset);
   }
 
-  #drop(target: Target, reason: 'too-large' | 'error', fields: object, text: string): void {
-    target.metrics.dropped[reason] += 1;
+  #drop(
+    target: Target,
+    reason: 'too-large' | 'error' | 'unredactable',
+    fields: object,
+    text: string,
+    span: MessageSpan | undefined,
+  ): void {
+    span?.dropped(target.destination, reason);
+    // That was counted where it was found.
+    if (reason !== 'unredactable') target.metrics.dropped[reason] += 1;
     const route = target.destination.route.name;
     this.#complain(`${reason} ${route}`, text, { route, ...fields });
-    this.#break(target, reason);
+    this.#break(target, reason === 'too-large' ? reason : 'error');
   }
 
   /** The newest of one channel are missing. */

@@ -1,5 +1,5 @@
 import { exposePrimary, familiesOf } from '../exposition/exposition.ts';
-import type { Family } from '../metrics.ts';
+import type { Family, ReloadMetrics } from '../metrics.ts';
 import { MergedMetrics, TEXT_TYPE, toText } from './merge.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -21,10 +21,14 @@ export class Gathering {
   #deaths = 0;
   #unanswered = 0;
 
-  /** `workers` are all that live; `apiRefusals` what the primary process refused itself, by code. */
-  constructor(workers: ReadonlySet<Asked>, apiRefusals: () => Iterable<[string, number]> = () => []) {
+  /** `workers` are all that live; the rest is what the primary process does itself: calls that it refused, by code, and what it read. */
+  constructor(
+    workers: ReadonlySet<Asked>,
+    apiRefusals: () => Iterable<[string, number]> = () => [],
+    reloads?: ReloadMetrics,
+  ) {
     this.#workers = workers;
-    this.#own = exposePrimary({ apiRefusals });
+    this.#own = exposePrimary({ apiRefusals, reloads });
   }
 
   /** A worker is gone: what it counted stays. */

@@ -10,9 +10,11 @@ export interface Part {
 
 /** Each worker has its own: a sum says nothing. */
 const BY_WORKER =
-  /^sidestream_((process|nodejs)_.*|connections_peak|nats_connected|stream_followed|stream_offset)$/;
+  /^sidestream_((process|nodejs)_.*|connections_peak|nats_connected|stream_followed|stream_offset|stream_pending)$/;
 /** All hold or hear the same: a sum would count one thing several times. */
 const GREATEST = new Set([
+  'sidestream_connections_limit',
+  'sidestream_memory_limit_bytes',
   'sidestream_revocations',
   'sidestream_cluster_instances',
   'sidestream_control_commands_total',
@@ -21,6 +23,7 @@ const GREATEST = new Set([
 ]);
 /** 1 only where it is so of all. */
 const LEAST = new Set([
+  'sidestream_accepting',
   'sidestream_draining',
   'sidestream_revocations_persistent',
   'sidestream_tickets_shared',

@@ -36,6 +36,10 @@ export type ToWorker =
   | { readonly kind: 'ask'; readonly id: number; readonly about: Question }
   | ({ readonly kind: 'call'; readonly id: number } & Call)
   | { readonly kind: 'claimed'; readonly id: number; readonly claim: Claim }
+  /** Makes ready for another config; one of the next two follows. */
+  | { readonly kind: 'prepare'; readonly id: number; readonly config: Config }
+  | { readonly kind: 'apply'; readonly id: number }
+  | { readonly kind: 'discard' }
   | { readonly kind: 'drain'; readonly choices: DrainChoices };
 
 /** A call of the control plane that came to the ops port. */
@@ -55,7 +59,15 @@ export interface Answer {
   readonly isAccepting?: boolean;
 }
 
+/** What keeps a worker from a config. */
+export interface Problem {
+  readonly code: string | undefined;
+  readonly message: string;
+}
+
 export type FromWorker =
+  /** To `prepare` and `apply`. */
+  | { readonly kind: 'prepared'; readonly id: number; readonly problem?: Problem }
   | { readonly kind: 'listening'; readonly http: HostPort }
   | { readonly kind: 'failed'; readonly code: string | undefined; readonly message: string }
   /** Something is counted that was not told yet. Said once, until it is asked. */

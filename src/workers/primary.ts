@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ticketMemoryMs } from '../auth/ticket.ts';
 import { UsedTickets } from '../auth/used-tickets.ts';
+import type { Prepared } from '../bridge/reload.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Config, HostPort } from '../config/schema.ts';
 import { CONTROL_HTTP } from '../control/http.ts';
@@ -8,10 +9,12 @@ import { messageOf } from '../errors.ts';
 import { Api } from '../http/api.ts';
 import { OpsServer } from '../http/ops.ts';
 import type { Logger } from '../log.ts';
+import type { ReloadMetrics } from '../metrics.ts';
 import { Forwarding } from './forwarding.ts';
 import { Gathering } from './gathering.ts';
 import type { FromWorker } from './messages.ts';
 import { type HeldPort, holdPort } from './port.ts';
+import { prepareWorkers } from './reload.ts';
 import { Rounds } from './rounds.ts';
 import { shareOf } from './share.ts';
 import { type Placed, Slot } from './slot.ts';
@@ -27,6 +30,8 @@ export interface PrimaryOptions {
   readonly log: Logger;
   readonly version: string;
   readonly clock?: Clock;
+  /** What became of configs that were read since, for the metrics. */
+  readonly reloads?: ReloadMetrics;
   /** How long a worker may take to answer before it is taken for hung and killed, in milliseconds. Default: 30 s. */
   readonly hungMs?: number;
   /** How long a worker may take until it listens before it is killed, in milliseconds. Default: 30 s. */
@@ -57,6 +62,7 @@ export class Primary {
   readonly #tickets: UsedTickets;
   readonly #clock: Clock;
   readonly #ops: OpsServer;
+  readonly #api: Api;
   #config: Config;
   #port: HeldPort | undefined;
   #phase: 'starting' | 'running' | 'draining' = 'starting';
@@ -90,7 +96,8 @@ export class Primary {
     this.#slots = Array.from({ length: count }, (_, index) => new Slot({ ...slot, number: index + 1 }));
     this.#rounds = new Rounds(() => this.#admitting('starting', 'listening'));
     const api = this.#createApi();
-    this.#gathering = new Gathering(this.#workers, () => api.refused);
+    this.#api = api;
+    this.#gathering = new Gathering(this.#workers, () => api.refused, options.reloads);
     this.#tickets = new UsedTickets({ clock, log, claim: async () => 'alone' });
     this.#ops = new OpsServer({
       listen: config.ops.listen,
@@ -120,17 +127,31 @@ export class Primary {
   }
 
   /**
-   * Replaces one worker after the other, each by one with this config, until one does not start; what the primary process
-   * itself goes by stays.
+   * Has all workers make ready for another config, which differs only in what can change while they run. Not while they are restarted.
+   * @throws Error what a worker says is wrong
    */
-  async restart(config: Config): Promise<void> {
+  prepare(given: Config): Promise<Prepared> {
+    const config = this.#adopt(given);
+    const { count } = this.#options;
+    return prepareWorkers({
+      workers: this.#workers,
+      share: ({ number }) => shareOf(config, number, count),
+      adopt: () => this.#goBy(config),
+    });
+  }
+
+  /**
+   * Replaces one worker after the other, each by one with this config, until one does not start; what the primary process
+   * itself goes by stays, but for the token and the log's level. Whether all were replaced.
+   */
+  async restart(config: Config): Promise<boolean> {
     if (this.#phase !== 'running' || this.#isRolling) {
       this.#log.warn('workers are being started, replaced or drained; not restarted');
-      return;
+      return false;
     }
     this.#isRolling = true;
     const before = this.#config;
-    this.#config = this.#adopt(config);
+    this.#goBy(this.#adopt(config));
     this.#log.info({ workers: this.#slots.length }, 'restarting the workers, one at a time');
     const wanted = this.#config;
     let restarted = 0;
@@ -140,10 +161,12 @@ export class Primary {
         restarted += 1;
       }
       if (this.#isRunning) this.#log.info('all workers were restarted');
+      return this.#isRunning;
     } catch (error) {
-      this.#config = before;
+      this.#goBy(before);
       this.#notRestarted(error, restarted);
       await Promise.all(this.#slots.map((slot) => this.#undo(slot, wanted)));
+      return false;
     } finally {
       this.#isRolling = false;
     }
@@ -209,16 +232,35 @@ export class Primary {
     for (const worker of this.#workers) worker.kill();
   }
 
-  /** What the primary process itself goes by cannot change while it runs. */
+  /** What the primary process itself was made with cannot change while it runs. */
   #adopt(config: Config): Config {
-    const { http, ops, log, workers } = this.#options.config;
-    const kept = { http: http.listen, ops, log, workers };
-    const given = { http: config.http.listen, ops: config.ops, log: config.log, workers: config.workers };
+    const { ops, log, workers } = this.#options.config;
+    const kept = { http: this.#options.config.http.listen, ops: ops.listen, format: log.format, workers };
+    const given = {
+      http: config.http.listen,
+      ops: config.ops.listen,
+      format: config.log.format,
+      workers: config.workers,
+    };
     if (!isDeepStrictEqual(kept, given))
       this.#log.warn(
-        'workers, http.listen, ops and log do not change while it runs: restart all of it for those',
+        'workers, http.listen, ops.listen and log.format do not change while it runs: restart all of it for those',
       );
-    return { ...config, ops, log, workers, http: { ...config.http, listen: this.#config.http.listen } };
+    return {
+      ...config,
+      workers,
+      ops: { ...config.ops, listen: ops.listen },
+      log: { ...config.log, format: log.format },
+      http: { ...config.http, listen: this.#config.http.listen },
+    };
+  }
+
+  /** Whoever is started from now on is started with it. */
+  #goBy(config: Config): void {
+    const { level } = config.log;
+    if (level !== this.#config.log.level) this.#log.level = level;
+    this.#config = config;
+    this.#api.setToken(config.ops.token);
   }
 
   get #isRunning(): boolean {

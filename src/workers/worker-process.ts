@@ -5,7 +5,7 @@ import { ERROR_CODES, type ErrorCode, messageOf, SidestreamError } from '../erro
 import type { DrainChoices } from '../http/drain.ts';
 import type { Family } from '../metrics.ts';
 import { AnswersTo } from './answers.ts';
-import type { Answer, Call, FromWorker, Question, ToWorker } from './messages.ts';
+import type { Answer, Call, FromWorker, Problem, Question, ToWorker } from './messages.ts';
 
 /** How a start went: it listens, it says why it cannot, or it ended without a word. */
 export type Start =
@@ -50,6 +50,10 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #questions = new AnswersTo<Answer>();
   readonly #calls = new AnswersTo<Outcome>();
+  readonly #preparations = new AnswersTo<{ readonly problem?: Problem }>();
+  #drainTimeoutMs: number;
+  /** Of the config that it was made ready for. */
+  #preparedTimeoutMs = 0;
   #state: 'starting' | 'listening' | 'draining' | 'gone' = 'starting';
   #hasListened = false;
   /** Why it was killed, where a signal does not say it. */
@@ -59,6 +63,7 @@ export class WorkerProcess {
   constructor(options: WorkerOptions) {
     const { entry, config, number, version, patienceMs, needsNats } = options;
     this.#options = options;
+    this.#drainTimeoutMs = config.drain.timeoutMs;
     this.number = number;
     this.started = new Promise((resolve) => {
       this.#decide = resolve;
@@ -103,6 +108,28 @@ export class WorkerProcess {
     return this.#calls.ask((id) => this.send({ kind: 'call', id, ...call }), timeoutMs);
   }
 
+  /**
+   * Has it make ready for another config; resolves with whether it is still there.
+   * @throws Error what the worker says is wrong, or that it does not answer
+   */
+  async prepare(config: Config, timeoutMs: number): Promise<boolean> {
+    const answer = await this.#preparations.ask(
+      (id) => this.send({ kind: 'prepare', id, config }),
+      timeoutMs,
+    );
+    if (this.#state === 'gone' || this.#state === 'draining') return false;
+    if (answer === undefined) throw new Error(`worker ${this.number} did not get ready in ${timeoutMs} ms`);
+    if (answer.problem !== undefined) throw toError(answer.problem);
+    this.#preparedTimeoutMs = config.drain.timeoutMs;
+    return true;
+  }
+
+  /** Has it go by what it made ready for; resolves when it does, or is gone. */
+  async apply(timeoutMs: number): Promise<void> {
+    this.#drainTimeoutMs = this.#preparedTimeoutMs;
+    await this.#preparations.ask((id) => this.send({ kind: 'apply', id }), timeoutMs);
+  }
+
   /** Whether it lets streams in, as far as NATS goes. */
   async letsIn(): Promise<boolean> {
     const answer = await this.ask('readiness', ACCEPTING_TIMEOUT_MS);
@@ -115,7 +142,7 @@ export class WorkerProcess {
     if (this.#state !== 'listening') return;
     this.#state = 'draining';
     this.send({ kind: 'drain', choices });
-    const timer = setTimeout(() => this.kill(), this.#options.config.drain.timeoutMs + DRAIN_GRACE_MS);
+    const timer = setTimeout(() => this.kill(), this.#drainTimeoutMs + DRAIN_GRACE_MS);
     void this.gone.then(() => clearTimeout(timer));
   }
 
@@ -149,6 +176,9 @@ export class WorkerProcess {
       case 'outcome':
         this.#calls.settle(message.id, message.outcome);
         return;
+      case 'prepared':
+        this.#preparations.settle(message.id, message);
+        return;
       case 'drained':
         this.families = message.families;
         return;
@@ -170,11 +200,12 @@ export class WorkerProcess {
     this.#decide({ kind: 'died', how });
     this.#questions.abandon();
     this.#calls.abandon();
+    this.#preparations.abandon();
     this.#options.onGone(this, how);
   }
 }
 
-function toError({ code, message }: { readonly code: string | undefined; readonly message: string }): Error {
+function toError({ code, message }: Problem): Error {
   return code !== undefined && isCode(code) ? new SidestreamError(code, message) : new Error(message);
 }
 

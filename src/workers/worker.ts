@@ -1,5 +1,8 @@
 import type { Claim } from '../auth/used-tickets.ts';
-import { type Bridge, createBridge } from '../bridge/bridge.ts';
+import { createBridge } from '../bridge/bridge.ts';
+import type { Bridge } from '../bridge/contract.ts';
+import type { Prepared } from '../bridge/reload.ts';
+import type { Config } from '../config/schema.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import type { DrainChoices } from '../http/drain.ts';
 import { createLog, type Logger } from '../log.ts';
@@ -19,6 +22,8 @@ export class Worker {
   #lastClaim = 0;
   #bridge: Bridge | undefined;
   #log: Logger | undefined;
+  #started: Promise<void> = Promise.resolve();
+  #prepared: Prepared | undefined;
   #end: (status: number) => void = () => undefined;
 
   /** Runs until the primary process ends it, or is gone; gives the exit status. */
@@ -28,6 +33,7 @@ export class Worker {
     // Whoever ends a whole group of processes means the primary one, which will tell.
     process.on('SIGINT', () => undefined);
     process.on('SIGUSR2', () => undefined);
+    process.on('SIGHUP', () => undefined);
     process.on('SIGTERM', () => {
       if (process.connected) void this.#send({ kind: 'signalled' });
       else this.#end(FAILED);
@@ -43,11 +49,14 @@ export class Worker {
   }
 
   #receive(message: ToWorker): void {
-    if (message.kind === 'start') void this.#start(message);
+    if (message.kind === 'start') this.#started = this.#start(message);
     else if (message.kind === 'count') void this.#send({ kind: 'counts', ...this.#counts.take() });
     else if (message.kind === 'word') this.#counts.hear(message);
     else if (message.kind === 'ask') void this.#answer(message);
     else if (message.kind === 'call') void this.#call(message);
+    else if (message.kind === 'prepare') void this.#prepare(message);
+    else if (message.kind === 'apply') this.#apply(message);
+    else if (message.kind === 'discard') this.#discard();
     else if (message.kind === 'claimed') this.#claims.get(message.id)?.(message.claim);
     else void this.#drain(message.choices);
   }
@@ -71,6 +80,30 @@ export class Worker {
       await this.#send({ kind: 'failed', code, message: messageOf(error) });
       this.#end(FAILED);
     }
+  }
+
+  async #prepare({ id, config }: { readonly id: number; readonly config: Config }): Promise<void> {
+    // Where it does not start it is about to end.
+    await this.#started;
+    try {
+      this.#discard();
+      this.#prepared = await this.#bridge?.prepare(config);
+      await this.#send({ kind: 'prepared', id });
+    } catch (error) {
+      const code = error instanceof SidestreamError ? error.code : undefined;
+      await this.#send({ kind: 'prepared', id, problem: { code, message: messageOf(error) } });
+    }
+  }
+
+  #apply({ id }: { readonly id: number }): void {
+    void this.#prepared?.apply();
+    this.#prepared = undefined;
+    void this.#send({ kind: 'prepared', id });
+  }
+
+  #discard(): void {
+    this.#prepared?.discard();
+    this.#prepared = undefined;
   }
 
   async #answer({ id, about }: { readonly id: number; readonly about: Question }): Promise<void> {

@@ -69,6 +69,7 @@ const DEFAULTS: Config = {
       access: [{ kind: 'public' }],
       binary: false,
       envelope: false,
+      trace: false,
       lingerMs: 60_000,
       replay: { kind: 'none' },
       history: { size: 100, ageMs: 60_000, bytes: 1_048_576 },
@@ -83,6 +84,7 @@ const DEFAULTS: Config = {
     },
   },
   workers: 1,
+  reload: { watchMs: 5_000 },
   log: { level: 'info', format: 'json' },
 };
 
@@ -158,6 +160,7 @@ channels:
     access: public
     event: "{header.X-Level}"
     envelope: true
+    trace: true
     linger: 2d
     replay: 50
     history: { size: 9, age: 2m, bytes: 2KiB }
@@ -172,6 +175,7 @@ channels:
     priority: urgent
     automatic: everyone
 workers: 3
+reload: { watch: 7s }
 log: { level: debug, format: text }
 `);
 
@@ -248,6 +252,7 @@ log: { level: debug, format: text }
           event: '{header.X-Level}',
           binary: false,
           envelope: true,
+          trace: true,
           lingerMs: 172_800_000,
           replay: { kind: 'last', count: 50 },
           history: { size: 9, ageMs: 120_000, bytes: 2048 },
@@ -268,6 +273,7 @@ log: { level: debug, format: text }
         },
       },
       workers: 3,
+      reload: { watchMs: 7_000 },
       log: { level: 'debug', format: 'text' },
     });
   });

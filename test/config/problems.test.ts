@@ -121,7 +121,7 @@ ${ROUTE}http:
       'http.cors.origin: is not a key here: did you mean origins?',
       'listen: is not a key here: did you mean http.listen or ops.listen?',
       'linger: is not a key here: did you mean channels.*.linger?',
-      'zzz: is not a key here: known are http, ops, nats, sse, limits, drain, control, auth, channels, workers, log',
+      'zzz: is not a key here: known are http, ops, nats, sse, limits, drain, control, auth, channels, workers, reload, log',
     ]);
   });
 

@@ -176,6 +176,10 @@ describe('what is read from payloads', () => {
       'map.event: expected a JSON pointer like /type, in which ~1 stands for / and ~0 for ~, got the text "/a/*": it must lead to one value, so it may not hold *',
     ],
     [
+      'core, ▶trace: true',
+      'trace: needs envelope: true, for an event has no other place where a page could read it',
+    ],
+    [
       'core, binary: true, ▶map: { event: /a }',
       'map: reads payloads as text, and binary says that they are none: take one of the two out',
     ],

@@ -1,10 +1,10 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AUTH, now, signed } from '../integration/protected.ts';
-import { startBridge } from '../support/bridge.ts';
 import { startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { startPublisher } from '../support/publisher.ts';
+import { startServed } from '../support/served.ts';
 import { launchChromium, noChromium } from './chromium.ts';
 import { openPage, type WatchingPage } from './page.ts';
 
@@ -18,7 +18,7 @@ const REFUSED_EXPIRED = 'sidestream_requests_refused_total{reason="TOKEN_EXPIRED
 /** A bridge whose streams pages of one origin may read, with their cookies. */
 async function setUp(origin: string) {
   const nats = await startNats();
-  const bridge = await startBridge({
+  const bridge = await startServed({
     nats,
     config: {
       channels: CHANNELS,
@@ -66,7 +66,7 @@ describe.skipIf(noChromium !== undefined)('a native EventSource with an HttpOnly
     await page.until('source.readyState === 2');
     expect(await page.value('[opens, errors].join()')).toBe('0,1');
     expect(await page.seen()).toEqual([]);
-    expect(bridge.metrics.connectionsOpened).toBe(0);
+    expect(await bridge.sample('sidestream_connections_opened_total')).toBe(0);
   });
 
   it('is told when its token has expired, comes back once, is refused and stops', async () => {
@@ -81,9 +81,10 @@ describe.skipIf(noChromium !== undefined)('a native EventSource with an HttpOnly
   });
 
   it('may be opened anew with a new token, after the old one expired', async () => {
-    let exp = now() + 3;
+    let exp = 0;
     const page = await openPage(browser, () => signed({ exp }));
     const { url } = await setUp(page.origin);
+    exp = now() + 3;
     await page.logIn();
     await page.watch(url, TYPES, CREDENTIALS);
     await page.event('sidestream.close');
@@ -104,7 +105,7 @@ describe.skipIf(noChromium !== undefined)('a native EventSource with an HttpOnly
     expect(await page.value('[opens, errors].join()')).toBe('0,1');
     expect(await page.seen()).toEqual([]);
     // It was the user's own stream that the page could not read; and the browser let go of it.
-    expect(bridge.metrics.connectionsOpened).toBe(1);
-    await poll('the stream to be gone', () => bridge.metrics.connections === 0);
+    expect(await bridge.sample('sidestream_connections_opened_total')).toBe(1);
+    await poll('the stream to be gone', async () => (await bridge.sample('sidestream_connections')) === 0);
   });
 });

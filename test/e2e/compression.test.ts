@@ -4,11 +4,12 @@ import { zstd } from '../../src/protocol/zstd.ts';
 import {
   type CompressedStream,
   ONE_CHANNEL,
-  startCompressed,
+  startCompressedBy,
   TWO_LOGS,
 } from '../support/compressed-stream.ts';
 import { DATA } from '../support/decoding-programs.ts';
 import { noNginx, startNginx } from '../support/nginx.ts';
+import { type ServedBridge, startServed } from '../support/served.ts';
 import { launchChromium, noChromium } from './chromium.ts';
 import { openPage, type WatchingPage } from './page.ts';
 
@@ -16,7 +17,11 @@ if (zstd === undefined) console.warn(`Not tried with zstd: Node ${process.versio
 const CODINGS = zstd === undefined ? (['gzip'] as const) : (['gzip', 'zstd'] as const);
 
 /** Each event must be in the page before the next one is sent, as another client has it that takes nothing compressed. */
-async function followEvents(page: WatchingPage, stream: CompressedStream, coding: 'gzip' | 'zstd') {
+async function followEvents(
+  page: WatchingPage,
+  stream: CompressedStream<ServedBridge>,
+  coding: 'gzip' | 'zstd',
+) {
   await page.event('sidestream.open');
   expect(await stream.compressed(coding)).toBe(1);
   for (const [i, data] of DATA.entries()) {
@@ -34,7 +39,11 @@ describe.skipIf(noChromium !== undefined).each(CODINGS)('a native EventSource in
 
   async function setUp(path: string) {
     const page = await openPage(browser);
-    const stream = await startCompressed({ compression: [coding], path, origins: [page.origin] });
+    const stream = await startCompressedBy(startServed, {
+      compression: [coding],
+      path,
+      origins: [page.origin],
+    });
     const watch = (port = stream.port) =>
       page.watch(`http://127.0.0.1:${port}${path}`, ['price', 'sidestream.open', 'sidestream.close']);
     return { page, stream, watch };

@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { fileConfig, startBridge } from '../support/bridge.ts';
+import { fileConfig } from '../support/bridge.ts';
 import { serve } from '../support/cli.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';
 import { poll } from '../support/poll.ts';
 import { startPublisher } from '../support/publisher.ts';
+import { startServed } from '../support/served.ts';
 import { launchChromium, noChromium } from './chromium.ts';
 import { startForwarder } from './forwarder.ts';
 import { openPage, type WatchingPage } from './page.ts';
@@ -132,7 +133,7 @@ describe.skipIf(noChromium !== undefined)('a native EventSource in Chromium, on 
 
   it('misses nothing and gets nothing twice while nats-server is killed and started again, and its line is cut', async () => {
     const { page, nats, config } = await setUp(browser);
-    const bridge = await startBridge({ nats, config });
+    const bridge = await startServed({ nats, config });
     const address = await startForwarder(bridge.httpPort);
     await watch(page, address.port);
     await page.event('sidestream.open');
@@ -140,7 +141,10 @@ describe.skipIf(noChromium !== undefined)('a native EventSource in Chromium, on 
     await page.event('order', 20);
 
     await nats.kill();
-    await poll('the loss to be noticed', () => !bridge.metrics.natsConnected);
+    await poll(
+      'the loss to be noticed',
+      async () => (await bridge.sample('sidestream_nats_connected')) === 0,
+    );
     address.cut();
     await page.event('sidestream.open', 2);
     const before = orders.stored;

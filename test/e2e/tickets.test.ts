@@ -2,15 +2,19 @@ import { readFileSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../control/running.ts';
-import { startTicketed, ticket } from '../integration/ticketed.ts';
+import { TICKET_AUTH, ticket } from '../integration/ticketed.ts';
 import { startNats } from '../support/nats-server.ts';
 import { startPublisher } from '../support/publisher.ts';
+import { startServed } from '../support/served.ts';
 import { launchChromium, noChromium } from './chromium.ts';
 import { openPage } from './page.ts';
 
 const DOCS = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8');
 /** What the page on security tells pages to do. */
 const [, CODE = ''] = /^```js\n\/\/ your page\n([\s\S]*?)^```$/m.exec(DOCS) ?? [];
+const CHANNELS = {
+  mine: { channel: 'user-{id}', subject: 'user.{id}', access: { where: { id: '{claims.sub}' } } },
+};
 const URL_IN_DOCS = 'https://events.example.com/events/user-42';
 
 describe.skipIf(noChromium !== undefined)('a page that does as the documentation says', () => {
@@ -28,7 +32,10 @@ describe.skipIf(noChromium !== undefined)('a page that does as the documentation
     });
     const nats = await startNats({ jetStream: true });
     const http = { cors: { origins: [page.origin] } };
-    const bridge = await startTicketed(nats, { config: { http, sse: { retry: '200ms..300ms' } } });
+    const bridge = await startServed({
+      nats,
+      config: { channels: CHANNELS, auth: TICKET_AUTH, http, sse: { retry: '200ms..300ms' } },
+    });
     const publisher = await startPublisher(nats);
     const ours = `http://127.0.0.1:${bridge.httpPort}/events/user-42`;
     expect(CODE).toContain(URL_IN_DOCS);

@@ -29,7 +29,7 @@ function ask(over: Partial<Ask> = {}): Ask {
     contentType: '',
     contentLength: '',
   };
-  return { ...none, hasBody: false, ...over };
+  return { ...none, hasBody: false, trace: undefined, ...over };
 }
 const read = (over: Partial<Ask>) => readStreamRequest(ask(over), '/events', MAX_CHANNELS);
 
@@ -287,6 +287,7 @@ describe('a copy of a request', () => {
       contentType: '',
       contentLength: '',
       forwarded: '192.0.2.1',
+      trace: undefined,
     });
   });
 

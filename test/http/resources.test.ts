@@ -46,10 +46,14 @@ class Notes implements Resource {
   }
 }
 
-type Over = Partial<ResourcesOptions> & { readonly limits?: object; readonly gate?: Promise<void> };
+type Over = Partial<ResourcesOptions> & {
+  readonly limits?: object;
+  readonly gate?: Promise<void>;
+  readonly failures?: Failures;
+};
 
 /** A port with one resource behind `/events`. */
-function serve({ limits = {}, gate, ...over }: Over = {}) {
+function serve({ limits = {}, gate, failures, ...over }: Over = {}) {
   const { config } = parseConfig(
     JSON.stringify({ channels: CHANNELS, limits, http: { cors: { origins: ['https://app.example'] } } }),
     'test.yaml',
@@ -73,9 +77,7 @@ function serve({ limits = {}, gate, ...over }: Over = {}) {
     metrics,
     router: new Router(config.channels),
     authenticator: { permit: ({ destinations }): Permit => ({ identity: undefined, destinations }) },
-    cors: new Cors(config.http.cors),
-    retry,
-    failures: new Failures(clock, 10),
+    front: { cors: new Cors(config.http.cors), retry, failures: failures ?? new Failures(clock, 10) },
     address: () => '192.0.2.1',
     unready: () => undefined,
     channelState: () => 'open',

@@ -22,6 +22,7 @@ const ASK: Ask = {
   contentType: '',
   contentLength: '',
   forwarded: '',
+  trace: undefined,
 };
 
 const find = (ask: Partial<Ask>, ...places: TokenPlace[]) => findToken({ ...ASK, ...ask }, places);

@@ -1,11 +1,13 @@
 import { onTestFinished } from 'vitest';
-import { type Bridge, createBridge } from '../../src/bridge/bridge.ts';
-import type { Clock } from '../../src/clock.ts';
+import { createBridge } from '../../src/bridge/bridge.ts';
+import type { Bridge } from '../../src/bridge/contract.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { planOf } from '../../src/config/plan.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { Outcome } from '../../src/control/outcome.ts';
 import { createLog } from '../../src/log.ts';
-import type { Metrics } from '../../src/metrics.ts';
+import { type Metrics, ReloadMetrics } from '../../src/metrics.ts';
 import type { NatsServer } from './nats-server.ts';
 import { poll } from './poll.ts';
 import { type RequestOptions, request, type StreamClient } from './stream-client.ts';
@@ -40,6 +42,13 @@ const CHANNELS = { topic: { channel: 'topic.{name}', subject: 'topics.{name}', a
 /** Nothing listens on the discard port, and nobody may take it by accident. */
 const NOWHERE = 'nats://127.0.0.1:9';
 
+/** One sample of the `/metrics` of an ops port. */
+export async function readSample(opsUrl: string, name: string): Promise<number | undefined> {
+  const text = await (await fetch(`${opsUrl}/metrics`)).text();
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  return line === undefined ? undefined : Number(line.slice(name.length + 1));
+}
+
 /** The config file of a test, on free ports. */
 export function fileConfig(config: FileConfig, nats: Pick<NatsServer, 'url'> = { url: NOWHERE }) {
   return {
@@ -56,12 +65,18 @@ export function fileConfig(config: FileConfig, nats: Pick<NatsServer, 'url'> = {
 export class TestBridge {
   readonly logs: LogLine[] = [];
   readonly #bridge: Bridge;
+  readonly #nats: Pick<NatsServer, 'url'> | undefined;
+  readonly #started: Config;
+  #running: Config;
   #httpPort = 0;
   #opsPort = 0;
 
   constructor({ nats, config = {}, clock, version = '0.0.0-test' }: TestBridgeOptions) {
     // JSON is YAML: the config goes the same way as an operator's file.
     const { config: parsed } = parseConfig(JSON.stringify(fileConfig(config, nats)), 'test.yaml', {});
+    this.#nats = nats;
+    this.#started = parsed;
+    this.#running = parsed;
     const log = createLog(
       { ...parsed.log, format: 'json' },
       { write: (line) => this.logs.push(JSON.parse(line)) },
@@ -70,6 +85,7 @@ export class TestBridge {
       config: parsed,
       log,
       version,
+      reloads: new ReloadMetrics(systemClock.wall()),
       ...(clock !== undefined && { clock }),
     });
   }
@@ -118,15 +134,26 @@ export class TestBridge {
   }
 
   /** One sample of `/metrics`, or `undefined` where there is none: `sidestream_connections`, `x_total{reason="y"}`. */
-  async sample(name: string): Promise<number | undefined> {
-    const text = await (await fetch(`${this.opsUrl}/metrics`)).text();
-    const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
-    return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  sample(name: string): Promise<number | undefined> {
+    return readSample(this.opsUrl, name);
   }
 
   /** Calls an operation of the control plane by this very instance. */
   call(operation: string, fields: Readonly<Record<string, unknown>> = {}): Promise<Outcome> {
     return this.#bridge.call(operation, fields, { via: 'http' });
+  }
+
+  /**
+   * Has it go by another config, as far as that can be had without a restart; gives the keys of the rest.
+   * @throws whatever keeps it from making ready
+   */
+  async reload(config: FileConfig): Promise<readonly string[]> {
+    const next = parseConfig(JSON.stringify(fileConfig(config, this.#nats)), 'test.yaml', {}).config;
+    const plan = planOf({ started: this.#started, running: this.#running }, next);
+    const prepared = await this.#bridge.prepare(plan.config);
+    await prepared.apply();
+    this.#running = plan.config;
+    return plan.restart;
   }
 
   drain(): Promise<void> {

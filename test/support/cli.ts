@@ -8,6 +8,10 @@ import { guard } from './guard.ts';
 import { poll } from './poll.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+/** `SIDESTREAM_PROGRAM` names another program to test, which takes the same arguments: `npm run test:release` has the image's. */
+const { SIDESTREAM_PROGRAM } = process.env;
+const COMMAND: readonly string[] =
+  SIDESTREAM_PROGRAM === undefined ? [process.execPath, MAIN] : [SIDESTREAM_PROGRAM];
 
 export interface CliOptions {
   readonly cwd?: string;
@@ -17,7 +21,7 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** `node dist/main.js` with some arguments, as an operator runs it. */
+/** The program with some arguments, as an operator runs it: `node dist/main.js`. */
 export class Cli {
   readonly #process: ChildProcess;
   readonly #exit: Promise<number | NodeJS.Signals>;
@@ -28,8 +32,8 @@ export class Cli {
     const options = { env: { ...process.env, ...env }, ...(cwd !== undefined && { cwd }) };
     const [program, ...given] =
       openFiles === undefined
-        ? [process.execPath, MAIN, ...args]
-        : ['/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', process.execPath, MAIN, ...args];
+        ? [...COMMAND, ...args]
+        : ['/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', ...COMMAND, ...args];
     this.#process = spawn(program ?? process.execPath, given, {
       ...options,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,10 +1,11 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { CodingName } from '../../src/protocol/coding.ts';
 import { type Forwarder, startForwarder } from '../e2e/forwarder.ts';
-import { startBridge, type TestBridge } from './bridge.ts';
+import { startBridge, type TestBridge, type TestBridgeOptions } from './bridge.ts';
 import type { ReceivedEvent } from './event-stream.ts';
 import { startNats } from './nats-server.ts';
 import { startPublisher } from './publisher.ts';
+import type { RunningBridge } from './served.ts';
 import type { StreamClient } from './stream-client.ts';
 import { startJetStream } from './stream-source.ts';
 
@@ -37,15 +38,15 @@ export interface CompressedStreamOptions {
  * A bridge that compresses, with whoever publishes to it. Beside the client under test one that takes nothing compressed
  * reads the same stream: what both get must be the same, cursors included.
  */
-export class CompressedStream {
+export class CompressedStream<B extends RunningBridge = TestBridge> {
   readonly path: string;
-  readonly bridge: TestBridge;
+  readonly bridge: B;
   readonly #line: Forwarder;
   readonly #nats: NatsConnection;
   readonly #plain: StreamClient;
   #published = 0;
 
-  constructor(bridge: TestBridge, line: Forwarder, nats: NatsConnection, plain: StreamClient, path: string) {
+  constructor(bridge: B, line: Forwarder, nats: NatsConnection, plain: StreamClient, path: string) {
     this.bridge = bridge;
     this.#line = line;
     this.#nats = nats;
@@ -85,12 +86,15 @@ export class CompressedStream {
 }
 
 /** Starts all that; it is gone when the test is over. */
-export async function startCompressed({
-  compression,
-  path = ONE_CHANNEL,
-  origins = [],
-  limits = {},
-}: CompressedStreamOptions): Promise<CompressedStream> {
+export function startCompressed(options: CompressedStreamOptions): Promise<CompressedStream> {
+  return startCompressedBy(startBridge, options);
+}
+
+/** The same with a bridge that is started in another way. */
+export async function startCompressedBy<B extends RunningBridge>(
+  start: (options: TestBridgeOptions) => Promise<B>,
+  { compression, path = ONE_CHANNEL, origins = [], limits = {} }: CompressedStreamOptions,
+): Promise<CompressedStream<B>> {
   const nats = await startNats({ jetStream: true });
   await (await startJetStream(nats)).add();
   const config = {
@@ -100,7 +104,7 @@ export async function startCompressed({
     limits,
     channels: CHANNELS,
   };
-  const bridge = await startBridge({ nats, config });
+  const bridge = await start({ nats, config });
   const { connection } = await startPublisher(nats);
   const plain = await bridge.stream(path);
   return new CompressedStream(bridge, await startForwarder(bridge.httpPort), connection, plain, path);

@@ -9,6 +9,7 @@ export function routeConfig(
     access: [{ kind: 'public' }],
     binary: false,
     envelope: false,
+    trace: false,
     lingerMs: 0,
     replay: { kind: 'none' },
     history: { size: 0, ageMs: 60_000, bytes: 1_048_576 },

@@ -46,7 +46,11 @@ describe('the metrics of several workers', () => {
   it.each([
     ['sidestream_revocations', 5],
     ['sidestream_control_commands_total', 5],
+    ['sidestream_connections_limit', 5],
+    ['sidestream_memory_limit_bytes', 5],
     ['sidestream_tickets_shared', 1],
+    ['sidestream_accepting', 1],
+    ['sidestream_pending_memory_limit_bytes', 6],
     ['sidestream_connections', 6],
   ])('of what all hear alike are no sum: %s', (name, value) => {
     const merged = new MergedMetrics().merge([

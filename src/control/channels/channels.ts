@@ -4,6 +4,7 @@ import type { Bus } from '../../cluster/bus.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Logger } from '../../log.ts';
 import type { Destination, Route, Router } from '../../routing/router.ts';
+import type { Tracing } from '../../tracing/tracing.ts';
 import { maxPageBytes } from '../answer-size.ts';
 import type { Caller, Served, Spread } from '../operation.ts';
 import { type KnownLog, Publisher } from '../publish/publisher.ts';
@@ -32,6 +33,8 @@ export interface ChannelsOptions {
     /** Gives an event to streams of this instance; says to how many. */
     send(to: Recipients, event: SentEvent): number;
   };
+  /** Absent where nobody takes spans. */
+  readonly tracing?: Tracing | undefined;
   /** Has every instance do its part. @throws ControlError */
   ask<I, P, O>(what: Spread<I, P, O>, input: I, caller: Caller): Promise<O>;
 }
@@ -57,15 +60,16 @@ export class Channels {
   readonly #expiry: ChannelExpiry;
   readonly #publisher = new Publisher();
   /** Nobody is asked for a bucket where no channel can be made or closed. */
-  readonly #isUsed: boolean;
+  #isUsed: boolean;
+  #connection: NatsConnection | undefined;
   #timers: readonly NodeJS.Timeout[] = [];
 
   constructor(options: ChannelsOptions) {
     const { config, router, clock, log, bus, live } = options;
-    const { api, channelBucket: name, prefix, requireJetStream } = config.control;
+    const { channelBucket: name, prefix, requireJetStream } = config.control;
     this.#options = options;
     const hasDynamic = router.routes.some((route) => route.config.dynamic);
-    this.#isUsed = hasDynamic || api || config.ops.token !== undefined;
+    this.#isUsed = this.#isWanted();
     const book = new ChannelBook({ clock, router, ended: (channel) => void live.closeChannel(channel) });
     this.#book = book;
     const absentWaitMs = hasDynamic ? ABSENT_WAIT_MS : RARE_WAIT_MS;
@@ -78,16 +82,24 @@ export class Channels {
       const entry = book.get(channel);
       return entry === undefined ? undefined : expiry.expiresInMs(entry);
     };
-    const { eventBytes: maxEventBytes } = config.limits;
-    const sent = sending({ maxEventBytes, send: (...event) => live.send(...event) });
+    const { limits } = config;
+    const sent = sending({
+      get maxEventBytes() {
+        return limits.eventBytes;
+      },
+      send: (...event) => live.send(...event),
+    });
     this.parts = [sent as unknown as Served];
     this.operations = [
       ...publishingOperations({
         router,
         prefix,
-        maxEventBytes,
+        get maxEventBytes() {
+          return limits.eventBytes;
+        },
         publisher: this.#publisher,
         counts: this.counts,
+        tracing: options.tracing,
         channelState: (destination) => book.state(destination),
         logOf: (route) => options.logOf(route),
         touch: (channel) => expiry.touch(channel),
@@ -142,8 +154,16 @@ export class Channels {
   }
 
   connected(connection: NatsConnection): void {
+    this.#connection = connection;
     this.#publisher.connected(connection);
     if (this.#isUsed) this.#keeper.connected(connection);
+  }
+
+  /** The config has changed. Once asked for, the bucket stays open. */
+  reconfigured(): void {
+    if (this.#isUsed || !this.#isWanted()) return;
+    this.#isUsed = true;
+    if (this.#connection !== undefined) this.#keeper.connected(this.#connection);
   }
 
   disconnected(): void {
@@ -158,6 +178,13 @@ export class Channels {
 
   refused(error: Error): void {
     this.#publisher.refused(error);
+  }
+
+  /** Whether any channel can be made or closed. */
+  #isWanted(): boolean {
+    const { router, config } = this.#options;
+    const hasDynamic = router.routes.some((route) => route.config.dynamic);
+    return hasDynamic || config.control.api || config.ops.token !== undefined;
   }
 
   stop(): void {

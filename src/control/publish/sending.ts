@@ -16,7 +16,7 @@ export interface SentEvent {
 }
 
 export interface SendingDeps {
-  /** `limits.event`. */
+  /** `limits.event`, as it is now. */
   readonly maxEventBytes: number;
   /** Gives it to streams of this instance; says to how many. */
   send(to: Recipients, event: SentEvent): number;
@@ -26,10 +26,7 @@ const PRIORITIES = { normal: 0, high: 1, urgent: 2 } as const;
 const part = z.strictObject({ connections: z.int() });
 
 /** What every instance does of a publication for single streams. No operation of its own: `publish` is. */
-export function sending({
-  maxEventBytes,
-  send,
-}: SendingDeps): Spread<PublishInput, z.output<typeof part>, Accepted> {
+export function sending(deps: SendingDeps): Spread<PublishInput, z.output<typeof part>, Accepted> {
   return {
     spec: {
       name: 'send',
@@ -43,7 +40,7 @@ export function sending({
       target: targetOf,
     },
     part,
-    each: (input) => ({ connections: send(recipientsOf(input), toEvent(input, maxEventBytes)) }),
+    each: (input) => ({ connections: deps.send(recipientsOf(input), toEvent(input, deps.maxEventBytes)) }),
     merge(parts, input, missing) {
       const connections = parts.reduce((sum, each) => sum + each.part.connections, 0);
       if (connections === 0 && input.connection !== undefined)

@@ -1,0 +1,6 @@
+import { streamsPass } from './streams.ts';
+import { NGINX } from './table.ts';
+import { troubleIsSurvived } from './trouble.ts';
+
+streamsPass(NGINX);
+troubleIsSurvived(NGINX);
