@@ -173,7 +173,7 @@ export class Hub implements ChannelOwner, Intake {
    */
   rebase(subscriber: Subscriber): void {
     const logs = this.logsOf(subscriber.channels.map(({ destination }) => destination));
-    subscriber.view = viewOver(logs, subscriber.view?.ahead);
+    subscriber.view = viewOver(logs, subscriber.view);
   }
 
   /** Calls `go` in a turn to come, so many a turn as leave time for what is live. It must not throw. */

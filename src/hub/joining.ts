@@ -3,6 +3,7 @@ import type { Channel, Subscriber } from './channel.ts';
 import type { Hub } from './hub.ts';
 import type { View } from './log.ts';
 import type { Recovered, Recovery } from './recovery.ts';
+import { aheadIn } from './view.ts';
 
 /**
  * More channels for a subscriber that is live on others. They are held open until what they replay to who joins is at hand; then,
@@ -34,7 +35,7 @@ export class Joining implements Subscriber {
 
   /** Whether the subscriber is ahead of this process in a log of these channels: what comes until then it would be taken to have. */
   isOvertakenBy({ view }: Subscriber): boolean {
-    return this.channels.some(({ source }) => view?.ahead?.has(source.log));
+    return this.channels.some(({ source }) => aheadIn(view, source.log) !== undefined);
   }
 
   /** Puts the subscriber on the channels: from here on it is given what they bring. It must have caught up in this very turn. */

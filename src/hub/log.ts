@@ -1,4 +1,4 @@
-import { formatCursor, type LogName } from '../protocol/cursor.ts';
+import { formatCursor, type LogName, type Position } from '../protocol/cursor.ts';
 import type { Chronicle, History } from './history.ts';
 
 /**
@@ -62,6 +62,8 @@ export interface View {
    * them the client has.
    */
   ahead: ReadonlyMap<Log, number> | undefined;
+  /** The same of logs of which it was taken off all channels: put on others of theirs, it must not go back behind what it has. */
+  left?: ReadonlyMap<Log, Position>;
 }
 
 /** The cursor of what was flushed last, up to what `limit` says of a log; empty while no log is known. */

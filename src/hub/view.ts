@@ -1,5 +1,5 @@
 import { type Batch, makeBatch } from '../protocol/batch.ts';
-import { formatCursor } from '../protocol/cursor.ts';
+import { formatCursor, type Position } from '../protocol/cursor.ts';
 import { type Frame, hasPosition, isOneOf, withOtherId } from '../protocol/frame.ts';
 import type { Channel, Subscriber } from './channel.ts';
 import type { Log, LogSet, View } from './log.ts';
@@ -30,14 +30,38 @@ export function withoutAhead(view: View | undefined, log: Log): View | undefined
   if (!view?.ahead?.has(log)) return view;
   const ahead = new Map(view.ahead);
   ahead.delete(log);
-  return viewOver(view.logs, ahead);
+  return viewOf(view.logs, ahead, view.left);
 }
 
-/** How logs are seen by a client that is so far ahead in some of them; what it brought of others is forgotten. */
-export function viewOver(logs: LogSet, brought: View['ahead']): View | undefined {
-  const ahead = new Map([...(brought ?? [])].filter(([log]) => logs.logs.includes(log)));
-  if (ahead.size > 0) return { logs, ahead };
-  return logs.isSingle ? undefined : { logs, ahead: undefined };
+/** How the logs are seen from now on by who saw others until now, and may be further in some than this process. */
+export function viewOver(logs: LogSet, before: View | undefined): View | undefined {
+  const ahead = new Map<Log, number>();
+  const left = new Map<Log, Position>();
+  for (const log of new Set([...(before?.ahead?.keys() ?? []), ...(before?.left?.keys() ?? [])])) {
+    const offset = aheadIn(before, log);
+    if (offset === undefined) continue;
+    if (logs.logs.includes(log)) ahead.set(log, offset);
+    else if (log.epoch !== undefined) left.set(log, { epoch: log.epoch, offset });
+  }
+  return viewOf(logs, ahead, left);
+}
+
+/** How far the client is in a log, where that is further than this process, or was when it was last on a channel of it. */
+export function aheadIn(view: View | undefined, log: Log): number | undefined {
+  const offset = view?.ahead?.get(log);
+  if (offset !== undefined) return offset;
+  const left = view?.left?.get(log);
+  // Where the log began anew, or has got there, it is not.
+  return left !== undefined && left.epoch === log.epoch && left.offset > log.flushed
+    ? left.offset
+    : undefined;
+}
+
+function viewOf(logs: LogSet, ahead: View['ahead'], left: View['left']): View | undefined {
+  const hasAhead = ahead !== undefined && ahead.size > 0;
+  const hasLeft = left !== undefined && left.size > 0;
+  if (logs.isSingle && !hasAhead && !hasLeft) return undefined;
+  return { logs, ahead: hasAhead ? ahead : undefined, ...(hasLeft && { left }) };
 }
 
 /** Batches as those see them who read several logs. Made for the first, shared with the rest. */
@@ -51,7 +75,7 @@ export class Views {
     const seen =
       view.ahead === undefined ? this.#shared(view.logs, batch, before) : through(view, batch, before);
     if (view.ahead !== undefined && hasCaughtUp(view, subscriber)) {
-      subscriber.view = view.logs.isSingle ? undefined : { logs: view.logs, ahead: undefined };
+      subscriber.view = viewOf(view.logs, undefined, view.left);
     }
     return seen;
   }

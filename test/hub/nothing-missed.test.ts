@@ -185,6 +185,27 @@ class Run {
   }
 }
 
+/** What was found by chance once, one case in ten thousand: ahead of the replica, off its only channel of a log and on another one. */
+const FOUND: [Conditions, Step[]] = [
+  {
+    history: { size: 0, ageMs: 1000, bytes: 800 },
+    historyBytes: 1000,
+    maxReplay: 1,
+    lingerMs: 0,
+    batchMs: 0,
+  },
+  [
+    { kind: 'connect', client: 2, replica: 0, channels: ['x-a'] },
+    { kind: 'publish', subject: 'x.a', ttlMs: undefined },
+    { kind: 'feed', replica: 0, stream: 0, count: 1 },
+    { kind: 'turn' },
+    { kind: 'hop', client: 2, replica: 1, cut: { blocks: 0, bytes: 0 }, put: null },
+    { kind: 'takeOff', client: 2, channels: ['x-a'], isKept: false },
+    { kind: 'put', client: 2, channels: ['x-b', 'c-a'], isKept: false },
+    { kind: 'turn' },
+  ],
+];
+
 it('gives every client everything once and in order, or says that it cannot, whatever happens', async () => {
   const tally: Tally = {
     ...{ live: 0, recovered: 0, replayed: 0, gap: 0, reset: 0, ahead: 0, cut: 0 },
@@ -200,7 +221,7 @@ it('gives every client everything once and in order, or says that it cannot, wha
         await run.end();
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: 2000, examples: [FOUND] },
   );
   // The property says something only where everything came up often.
   expect(Math.min(...Object.values(tally)), JSON.stringify(tally)).toBeGreaterThan(20);
