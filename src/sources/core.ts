@@ -134,8 +134,7 @@ export class CoreSource implements Source, NatsListener {
     // What comes shows that the subscription is in place.
     if (this.#missing.size > 0) this.#tellMissed(feed);
     const { tracing } = this.#options;
-    const [first] = feed.outlets;
-    const span = tracing === undefined ? undefined : spanOf(tracing, message, first?.destination);
+    const span = tracing === undefined ? undefined : spanOf(tracing, message, feed.outlets[0]?.destination);
     for (const outlet of feed.outlets) {
       try {
         this.#pass(outlet, message, span);

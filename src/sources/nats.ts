@@ -15,6 +15,7 @@ import type { Config } from '../config/schema.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import { Complaints, type Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { guardReadLoop, limitHeaders } from './client-guards.ts';
 
 /** What follows the connection to NATS. */
 export interface NatsListener {
@@ -61,6 +62,7 @@ export class NatsLink {
     this.#options = options;
     this.#complaints = new Complaints(options.log, options.clock);
     this.#connectionOptions = connectionOptions(options.config);
+    limitHeaders();
   }
 
   /** Whether there has been a connection: before, no channel can be fed. */
@@ -140,6 +142,7 @@ export class NatsLink {
   async #serve(connection: NatsConnection): Promise<void> {
     const { log, metrics, listeners } = this.#options;
     this.#connection = connection;
+    guardReadLoop(connection, (error) => this.#threw(error));
     if (this.#stopped.signal.aborted) return connection.close();
     this.#everConnected = true;
     metrics.natsConnected = true;
@@ -184,6 +187,11 @@ export class NatsLink {
       default:
         log.debug({ status: status.type }, 'NATS status');
     }
+  }
+
+  #threw(error: unknown): void {
+    const fields = { error: messageOf(error) };
+    this.#complaints.warn('threw', fields, 'the NATS client threw at a message, which is lost');
   }
 
   // A browser picks the channel, and so the subject that NATS may refuse: it must not fill the log.
