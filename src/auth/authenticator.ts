@@ -165,11 +165,13 @@ export class Authenticator {
     const pending = verifier === this.#options.jwt ? this.#signed : this.#asked;
     const found = pending.run(client, () => verifier.verify(token, request));
     return (
-      found?.then((verification) =>
-        isGuess(verification)
+      found?.then((verification) => {
+        // By another config, which came meanwhile, somebody else is to be asked.
+        if (this.#verifierOf(token) !== verifier) return WITHDRAWN;
+        return isGuess(verification)
           ? { ...rejection(verification), badToken: true }
-          : this.#judge(verification, petition),
-      ) ?? TOO_MANY
+          : this.#judge(verification, petition);
+      }) ?? TOO_MANY
     );
   }
 
@@ -229,11 +231,14 @@ export class Authenticator {
    * soon: who read the ticket in a log cannot be told from the browser that lost its connection.
    */
   #redeem(outcome: Permit | Denial, petition: Petition): Permit | Denial | Promise<Permit | Denial> {
-    if ('refused' in outcome || outcome.identity?.ticket === undefined) return outcome;
+    if ('refused' in outcome) return outcome;
     const { identity } = outcome;
+    // While others were asked about the channels.
+    if (identity?.voucher?.isWithdrawn === true) return WITHDRAWN;
+    if (identity?.ticket === undefined) return outcome;
     const objection = petition.objection(outcome);
     if (objection !== undefined) return { ...objection, badToken: false };
-    return this.#options.redeem(outcome.identity.ticket).then((redemption) => {
+    return this.#options.redeem(identity.ticket).then((redemption) => {
       // A browser that lost its connection brings its ticket again: that is no sign of an attack.
       if (redemption !== 'first') return { refused: REFUSED_TICKETS[redemption], badToken: false };
       return this.#options.revocations.isRevoked(identity) ? REVOKED : outcome;

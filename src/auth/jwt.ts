@@ -148,12 +148,15 @@ export class JwtVerifier implements Verifier, JwksCounters {
   }
 
   async #verify({ token, issuer: name, alg, kid }: Unverified): Promise<Verification> {
-    const issuer =
-      (typeof name === 'string' ? this.#issuers.get(name) : undefined) ?? this.#issuers.get(undefined);
+    const issuer = this.#issuerOf(name);
     if (issuer === undefined) return rejected('invalid', 'no configured issuer has this iss');
     if (typeof alg !== 'string' || !issuer.options.algorithms.includes(alg))
       return rejected('invalid', 'the algorithm is not among the allowed ones');
-    return this.#verifyBy(issuer, token, { alg, kid });
+    const verification = await this.#verifyBy(issuer, token, { alg, kid });
+    // Nothing that an issuer of before said is to be remembered.
+    return this.#issuerOf(name) === issuer
+      ? verification
+      : rejected('unavailable', 'its issuer was changed while it was checked');
   }
 
   async #verifyBy(issuer: Issuer, token: string, hint: KeyHint): Promise<Verification> {
@@ -208,6 +211,10 @@ export class JwtVerifier implements Verifier, JwksCounters {
       : toTicket(claims, { ...ticket, clockToleranceMs });
   }
 
+  #issuerOf(name: unknown): Issuer | undefined {
+    return (typeof name === 'string' ? this.#issuers.get(name) : undefined) ?? this.#issuers.get(undefined);
+  }
+
   #has(issuer: Issuer): boolean {
     return this.#issuers.get(issuer.options.issuer) === issuer;
   }
@@ -216,11 +223,14 @@ export class JwtVerifier implements Verifier, JwksCounters {
   #made(issuers: readonly JwtIssuerOptions[]): Issuers {
     const made = new Map<string | undefined, Issuer>();
     const context = { clock: this.#clock, log: this.#log, counters: this };
+    // What was known by the one for all others may be another's to know now.
+    const hasNew = issuers.some(({ issuer }) => !this.#issuers.has(issuer));
     for (const options of issuers) {
       const { issuer } = options;
       if (made.has(issuer)) throw invalid(`two issuers ${issuer ?? 'without a name'}: merge their keys`);
       const known = this.#issuers.get(issuer);
-      const stays = known !== undefined && isDeepStrictEqual(known.options, options);
+      const isSame = known !== undefined && isDeepStrictEqual(known.options, options);
+      const stays = isSame && !(issuer === undefined && hasNew);
       made.set(issuer, stays ? known : new Issuer(options, context));
     }
     return made;

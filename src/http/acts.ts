@@ -175,8 +175,11 @@ export class Acts {
     signal: AbortSignal,
     from?: Channel,
   ): Promise<ActRefusal | undefined> {
-    const { hub, wheel } = this.#options;
+    const { hub, wheel, channelState } = this.#options;
     if (signal.aborted || !connection.isLive) return Promise.resolve('NOT_LIVE');
+    // It may have been asked for long: a channel that is opened by a route of before would be found by who comes next.
+    const state = destinations.map((to) => channelState(to)).find((its) => its !== 'open');
+    if (state !== undefined) return Promise.resolve(REFUSED_STATES[state]);
     const joining = new Joining(hub, destinations);
     return new Promise((resolve) => {
       const end = (refusal: ActRefusal | undefined) => {

@@ -5,10 +5,10 @@ import type { Channel } from '../hub/channel.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Rerouted } from '../hub/rerouting.ts';
 import type { ActRefusal, UnsubscribeReason } from '../reasons.ts';
-import type { Destination } from '../routing/router.ts';
+import type { Destination, Route } from '../routing/router.ts';
 import { type Acts, takeOff } from './acts.ts';
 import { limitKey } from './address.ts';
-import type { ChannelState } from './channel-state.ts';
+import { type ChannelState, REFUSED_STATES } from './channel-state.ts';
 import { type Client, Connection } from './connection.ts';
 import { Poll } from './poll.ts';
 
@@ -33,7 +33,13 @@ const STRIDE = 32;
 const TRIES = 10;
 const AGAIN_MS = 2_000;
 /** Nobody said that they may not: whoever could tell did not answer. */
-const UNKNOWN: ReadonlySet<ActRefusal> = new Set<ActRefusal>(['AUTH_UNAVAILABLE', 'AUTH_RATE']);
+const UNKNOWN: ReadonlySet<ActRefusal> = new Set<ActRefusal>([
+  'AUTH_UNAVAILABLE',
+  'AUTH_RATE',
+  'NATS_NOT_READY',
+]);
+/** There is no such channel. */
+const GONE: ReadonlySet<ActRefusal> = new Set<ActRefusal>(['CHANNEL_CLOSED', 'CHANNEL_UNKNOWN']);
 /** It may be otherwise in a moment. */
 const PASSING: ReadonlySet<ActRefusal> = new Set<ActRefusal>(['NOT_LIVE', 'NATS_NOT_READY', 'CHANNEL_LIMIT']);
 
@@ -48,11 +54,9 @@ export class Rerouting {
   /** Sees to all of them, a slice at a time. */
   rerouted({ kept, detached }: Rerouted): void {
     for (const channel of detached) this.#each(channel, (stream) => this.#leave(stream, channel));
-    for (const { channel, before } of kept) {
-      const { access, dynamic } = channel.destination.route.config;
-      const isSame = isDeepStrictEqual(before.config.access, access) && before.config.dynamic === dynamic;
-      if (!isSame) this.#each(channel, (stream) => void this.#judge(stream, channel));
-    }
+    for (const { channel, before } of kept)
+      if (!isReadAlike(before, channel.destination.route))
+        this.#each(channel, (stream) => void this.#judge(stream, channel));
   }
 
   #leave(stream: Stream, channel: Channel): void {
@@ -67,10 +71,13 @@ export class Rerouting {
     for (let tries = 1; ; tries += 1) {
       const refusal = await this.#options.acts.move(stream, from, to);
       if (refusal === undefined || stream.isEnding || !stream.channels.includes(from)) return;
-      if (UNKNOWN.has(refusal)) return stream.close('reconfigured');
       // By yet another config it leads elsewhere.
       if (to.route.isRetired) return this.#leave(stream, from);
-      if (!PASSING.has(refusal)) return this.#takeOff(stream, from, 'forbidden');
+      if (!PASSING.has(refusal)) {
+        if (UNKNOWN.has(refusal)) stream.close('reconfigured');
+        else this.#takeOff(stream, from, GONE.has(refusal) ? 'removed' : 'forbidden');
+        return;
+      }
       if (tries === TRIES) return stream.close('reconfigured');
       await this.#wait();
     }
@@ -78,20 +85,28 @@ export class Rerouting {
 
   /** Whether a stream may stay on a channel, by the identity that it came with. Never rejects. */
   async #judge(stream: Stream, channel: Channel): Promise<void> {
-    const { authenticator, channelState } = this.#options;
     const { destination } = channel;
-    const { identity, address } = stream.client;
-    const state = channelState(destination);
-    const isGone = state === 'closed' || state === 'unknown';
-    const denial = isGone
-      ? undefined
-      : await authenticator.mayRead(identity, destination, { address, client: limitKey(address) });
-    if ((!isGone && denial === undefined) || !stream.channels.includes(channel)) return;
+    const refusal = await this.#objection(stream.client, destination);
+    // Where it leads elsewhere by now, it is moved by those who saw to that.
+    if (refusal === undefined || channel.isDetached || !stream.channels.includes(channel)) return;
     // It was asked about another route than the channel has by now.
     if (channel.destination !== destination) return this.#judge(stream, channel);
-    const isUnknown = denial !== undefined && UNKNOWN.has(denial.refused);
-    if (isUnknown || stream instanceof Poll) stream.close('reconfigured');
-    else this.#takeOff(stream, channel, isGone ? 'removed' : 'forbidden');
+    if (UNKNOWN.has(refusal) || stream instanceof Poll) stream.close('reconfigured');
+    else this.#takeOff(stream, channel, GONE.has(refusal) ? 'removed' : 'forbidden');
+  }
+
+  /** Why not, as far as that can be found out. */
+  async #objection({ identity, address }: Client, to: Destination): Promise<ActRefusal | undefined> {
+    const { authenticator, channelState } = this.#options;
+    const state = channelState(to);
+    if (state === 'closed' || state === 'unknown') return REFUSED_STATES[state];
+    const denial = await authenticator.mayRead(identity, to, { address, client: limitKey(address) });
+    if (denial !== undefined) return denial.refused;
+    // Which channels were made may be asked for only since its route is dynamic.
+    for (let tries = 1; tries < TRIES && channelState(to) === 'loading' && !to.route.isRetired; tries += 1)
+      await this.#wait();
+    const now = channelState(to);
+    return now === 'open' ? undefined : REFUSED_STATES[now];
   }
 
   /** The last one ends it; so does any, where it was not told yet what it is on: what is replayed to it may be of that very channel. */
@@ -126,4 +141,13 @@ export class Rerouting {
       this.#options.wheel.schedule(new Timer({ onDue: () => resolve() }), AGAIN_MS);
     });
   }
+}
+
+/** Whether by both the same people may read the same channels. What a rule says of a parameter depends on the template. */
+function isReadAlike({ config: before }: Route, { config: after }: Route): boolean {
+  return (
+    before.channel === after.channel &&
+    before.dynamic === after.dynamic &&
+    isDeepStrictEqual(before.access, after.access)
+  );
 }

@@ -174,6 +174,8 @@ export class Resources {
     if (bytes === 'aborted') return { refused: 'BODY_MALFORMED' };
     if (this.#isOver(outcome.identity)) return EXPIRED;
     const { resource, method, destination } = call;
+    // With the next attempt it is as the config of now says.
+    if (destination.route.isRetired) return { refused: 'NATS_NOT_READY', channel: destination.channel };
     const { identity } = outcome;
     const body = bytes === undefined ? undefined : parse(bytes);
     if (body === MALFORMED) return { refused: 'BODY_MALFORMED' };

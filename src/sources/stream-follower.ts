@@ -94,8 +94,12 @@ export class StreamFollower {
     this.#consumer = undefined;
   }
 
-  /** Looks at the stream now: somebody found that it is not the one that is followed, or wants other messages of it. */
-  recheck(reason = 'the stream has changed'): void {
+  /**
+   * Looks at the stream now: somebody found that it is not the one that is followed; `isWantedAnew`: or wants other messages of it, of
+   * which there may be millions since the newest that came.
+   */
+  recheck(reason = 'the stream has changed', { isWantedAnew = false } = {}): void {
+    if (isWantedAnew && this.#known !== undefined) this.#known.anchor = undefined;
     this.#consumer?.close(reason);
   }
 
@@ -176,10 +180,8 @@ export class StreamFollower {
   }
 
   #filters(connection: NatsConnection, { config }: StreamInfo): readonly string[] {
-    const {
-      wants: { filters },
-      follower,
-    } = this.#options;
+    const { wants, follower } = this.#options;
+    const { filters } = wants;
     const unstored = unstoredBy(config, filters);
     if (unstored.length > 0) follower.unstored(unstored);
     const needed = filtersFor(config, filters, connection.info?.version ?? '');

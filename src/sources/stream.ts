@@ -107,6 +107,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   /** No route reads it any more: it goes on as it is for who is still on a channel of it. */
   leave(): void {
     this.#isWanted = false;
+    this.#targets = new Targets(this.#wants.routes, undefined);
   }
 
   /** Is read by these routes from now on. What memory was not fed until now of theirs, memory cannot have. */
@@ -115,7 +116,8 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
     this.#targets = new Targets(routes, this.#options.metrics);
     this.#raiseFloor(this.log.offset, this.#options.clock.wall());
     // At once: what another consumer passes by while this one still delivers would be taken for delivered.
-    if (this.#wants.change(routes)) this.#follower.recheck('other messages are wanted');
+    if (this.#wants.change(routes))
+      this.#follower.recheck('other messages are wanted', { isWantedAnew: true });
   }
 
   open(destination: Destination, sink: Sink): Upstream {
@@ -290,8 +292,7 @@ export class StreamSource implements Source, NatsListener, StreamFollowing {
   }
 
   get #fields(): { readonly stream: string; readonly routes: readonly string[] } {
-    const { stream } = this.#options;
-    return { stream, routes: this.#wants.routes.map(({ name }) => name) };
+    return { stream: this.#options.stream, routes: this.#wants.routes.map(({ name }) => name) };
   }
 
   /** Not of what nobody is given and nothing keeps. */

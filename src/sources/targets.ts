@@ -1,4 +1,4 @@
-import type { Metrics, RouteMetrics } from '../metrics.ts';
+import { type Metrics, RouteMetrics } from '../metrics.ts';
 import type { Destination, Route } from '../routing/router.ts';
 
 /** A channel that a subject belongs to. */
@@ -15,10 +15,11 @@ const MAX_SUBJECTS = 10_000;
 /** The channels of each subject: finding them costs more than all else that a message does here, so they are remembered. */
 export class Targets {
   readonly #routes: readonly Route[];
-  readonly #metrics: Metrics;
+  readonly #metrics: Metrics | undefined;
   readonly #known = new Map<string, readonly Target[]>();
 
-  constructor(routes: readonly Route[], metrics: Metrics) {
+  /** `metrics`: absent where the routes are gone; then memory keeps nothing more for them, and nothing is counted. */
+  constructor(routes: readonly Route[], metrics: Metrics | undefined) {
     this.#routes = routes;
     this.#metrics = metrics;
   }
@@ -38,6 +39,8 @@ export class Targets {
     // No browser can ask for such a channel.
     if (channel === undefined || resolved === undefined) return [];
     const destination = { route, channel, ...resolved };
-    return [{ destination, metrics: this.#metrics.route(route.name), keeps: route.config.history.size > 0 }];
+    const metrics = this.#metrics?.route(route.name) ?? new RouteMetrics();
+    const keeps = this.#metrics !== undefined && route.config.history.size > 0;
+    return [{ destination, metrics, keeps }];
   }
 }

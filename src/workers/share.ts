@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 
 /** What is split where it is split, at the least: below it a worker would be of no use. The notices of the config know it too. */
@@ -9,8 +10,8 @@ const LEAST = { channels: 1, historyBytes: 1 << 20 } as const;
  */
 export function shareOf(config: Config, number: number, count: number): Config {
   const { limits, drain, nats } = config;
-  // The ops port is the primary process's.
-  const { token: _, ...ops } = config.ops;
+  // The token is the primary process's alone; that there is one, a worker must know: what is closed by it is to be kept.
+  const ops = { ...config.ops, ...(config.ops.token !== undefined && { token: randomUUID() }) };
   return {
     ...config,
     workers: count,

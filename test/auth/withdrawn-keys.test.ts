@@ -6,7 +6,16 @@ import { temporaryFile } from '../support/folder.ts';
 import { poll } from '../support/poll.ts';
 import { OPTIONS, REQUEST } from './cached.ts';
 import { type JwksServer, startJwksServer, startTrusting } from './jwks-server.ts';
-import { JWKS, NOW_S, type Signer, signer, startVerifier, type TestVerifier, token } from './tokens.ts';
+import {
+  issuerOptions,
+  JWKS,
+  NOW_S,
+  type Signer,
+  signer,
+  startVerifier,
+  type TestVerifier,
+  token,
+} from './tokens.ts';
 
 let one: Signer;
 let two: Signer;
@@ -101,5 +110,20 @@ describe('what a key vouched for', () => {
     await poll('the old key to be gone', reads(one, 'invalid'));
     expect(isKnown()).toBe(false);
     expect(await again()).toMatchObject({ rejected: 'invalid' });
+  });
+
+  it('is asked for once more where its issuer was changed while the signature was checked, for better or worse', async () => {
+    const by = ({ pem }: Signer) => issuerOptions({ algorithms: ['RS256'], keys: [{ publicKey: pem }] });
+    const { verifier } = await startVerifier(by(one));
+    const texts = await Promise.all([one, two].map((key) => token(key, { claims })));
+    const prepared = await verifier.prepare([by(two)]);
+    const verdicts = texts.map((text) => verifier.verify(text));
+    verifier.adopt(prepared);
+    expect(await Promise.all(verdicts)).toMatchObject([
+      { rejected: 'unavailable' },
+      { rejected: 'unavailable' },
+    ]);
+    const again = await Promise.all(texts.map((text) => verifier.verify(text)));
+    expect(again).toMatchObject([{ rejected: 'invalid' }, { subject: '42' }]);
   });
 });

@@ -67,3 +67,12 @@ test('the token is the primary process’s alone: what refuses a call is counted
   expect(workers.cli.stdout).toContain('calls without the token of ops.token are refused');
   expect(workers.cli.stdout).not.toContain(TOKEN);
 });
+
+test('what is closed by HTTP stays closed after this process, though workers take no calls over NATS', async () => {
+  const config = { ...CONFIG, control: { api: false } };
+  const workers = await startWorkers(await startNats({ jetStream: true }), config);
+  const kept = 'channels that are made or closed at run time are kept in NATS, in a key-value bucket';
+  await poll('the bucket', () => workers.cli.logs.filter(({ message }) => message === kept).length === 2);
+  const { body } = await call(workers, 'close', { channel: 'topic.a' });
+  expect(body.persisted).toBe(true);
+});

@@ -35,6 +35,14 @@ describe('the config of a worker', () => {
     expect(share.auth.introspection).toBeUndefined();
   });
 
+  it('says whether calls come by HTTP, and not by which token', () => {
+    const ops = { token: 'a-token-of-the-operators' };
+    const { config: called } = parseConfig(JSON.stringify(fileConfig({ ops })), 'test.yaml', {});
+    expect(shareOf(called, 1, 2).ops.token).not.toContain('operators');
+    expect(shareOf(called, 1, 2).ops.token).toBeDefined();
+    expect(shareOf(config, 1, 2).ops.token).toBeUndefined();
+  });
+
   it('can be handed to another process', () => {
     for (const text of [exampleYaml(), JSON.stringify(fileConfig({ auth }))]) {
       const share = shareOf(parseConfig(text, 'test.yaml', {}).config, 1, 2);
