@@ -17,6 +17,7 @@ import { Ops, type OpsOptions } from './ops.ts';
 import { Path } from './path.ts';
 import { proxyOf } from './proxy.ts';
 import { type Reach, reach } from './reach.ts';
+import { whyNot } from './refusal.ts';
 import type { Stream } from './stream.ts';
 
 export interface Examination {
@@ -121,7 +122,8 @@ async function examineStream(
 }
 
 async function examineEvents(path: Path, stream: Stream, marks: Marks): Promise<Finding[]> {
-  if (path.ops === undefined || stream.open === undefined) return [];
+  if (path.ops === undefined) return [];
+  if (stream.open === undefined) return [unmeasured('events', whyNot(stream))];
   const marked = await marks.send(path.ops, stream.open.connection, path, stream);
   return [judgeEvents('events', marked, proxyOf(stream.head))];
 }

@@ -114,7 +114,8 @@ function exchangeHttp2(ask: Ask, listener: ExchangeListener): () => void {
   let hasHead = false;
   const fail = (code: string) => listener.end({ how: hasHead ? 'cut' : 'failed', code });
   session.once('error', (error) => fail(codeOf(error)));
-  const target = { ':method': method, ':path': `${url.pathname}${url.search}` };
+  // Node makes the authority of the session's host, which it has taken the brackets of IPv6 from.
+  const target = { ':method': method, ':authority': url.host, ':path': `${url.pathname}${url.search}` };
   const stream = session.request({ ...headers, ...target }, { endStream: body === undefined });
   stream.on('response', (received) => {
     hasHead = true;

@@ -24,6 +24,8 @@ export interface TlsReach {
   readonly protocol: Protocol;
   /** Until the certificate runs out; negative where it has. */
   readonly daysLeft?: number;
+  /** From its beginning to its end. */
+  readonly lifetimeDays?: number;
   /** Why it is not trusted, or what broke the handshake off. */
   readonly failure?: string;
   /** Whether a connection came about all the same, since everybody is believed. */
@@ -99,13 +101,16 @@ async function shakeHands(
 }
 
 function judgeable(secure: TLSSocket, trust: Trust, clock: Clock): Omit<TlsReach, 'tookMs'> {
-  const runsOutMs = Date.parse(secure.getPeerCertificate().valid_to ?? '');
+  const { valid_from = '', valid_to = '' } = secure.getPeerCertificate();
+  const runsOutMs = Date.parse(valid_to);
+  const lifetimeMs = runsOutMs - Date.parse(valid_from);
   // Typed as an Error; it is Node's code.
   const failure = secure.authorized ? undefined : codeOf(secure.authorizationError);
   return {
     version: secure.getProtocol() ?? '',
     protocol: secure.alpnProtocol === 'h2' ? 'h2' : 'http/1.1',
     ...(Number.isFinite(runsOutMs) && { daysLeft: Math.floor((runsOutMs - clock.wall()) / DAY_MS) }),
+    ...(Number.isFinite(lifetimeMs) && { lifetimeDays: lifetimeMs / DAY_MS }),
     ...(failure !== undefined && { failure }),
     isUnverified: failure !== undefined && trust.insecure,
   };

@@ -23,6 +23,9 @@ export function meaningOf(code: string): string {
 export function whyNot(stream: Stream): string {
   const code = refusalOf(stream);
   if (code !== undefined) return `refused with ${code}: ${meaningOf(code)}`;
+  // One that has begun says so, unless it was told to say nothing.
+  if (stream.isStream && stream.ending === undefined)
+    return 'the stream came without sidestream.open; see the check first-bytes';
   if (stream.head !== undefined) return `the answer was ${stream.head.status}, and no event stream`;
   return stream.ending === undefined
     ? 'no answer came'

@@ -84,8 +84,10 @@ export class Tracing {
 
   /** The span of a message that came, one for all its channels; `undefined` where it is not recorded. */
   received(message: TracedMessage): MessageSpan | undefined {
+    const failed = (error: unknown) => this.#failed(error);
     const span = this.#start('process', SpanKind.CONSUMER, message);
-    return span?.isRecording() ? new MessageSpan(span, (error) => this.#failed(error)) : undefined;
+    const isRecorded = attempt(() => span?.isRecording(), failed);
+    return span !== undefined && isRecorded === true ? new MessageSpan(span, failed) : undefined;
   }
 
   /** The span of a message that goes out; what it carries from then on is {@link SentSpan.trace}. */
@@ -141,7 +143,7 @@ export class Tracing {
   }
 }
 
-/** What is told of a message that came, until it was handed to the hub for all its channels. */
+/** What is told of a message that came, until it was handed to the hub for all its channels. Nothing here throws. */
 export class MessageSpan {
   readonly #span: Span;
   readonly #failed: (error: unknown) => void;
@@ -154,9 +156,9 @@ export class MessageSpan {
     this.#failed = failed;
   }
 
-  /** For what is logged of the message. */
-  get trace(): TraceContext {
-    return ofSpan(this.#span);
+  /** For what is logged of the message; `undefined` where the SDK does not say. */
+  get trace(): TraceContext | undefined {
+    return attempt(() => ofSpan(this.#span), this.#failed);
   }
 
   /** It goes to a channel, which has so many subscriptions. */
@@ -168,24 +170,26 @@ export class MessageSpan {
 
   /** A channel does not get it. A duplicate is no failure. */
   dropped({ route: { name } }: Target, reason: DropReason): void {
-    this.#span.addEvent('dropped', { 'sidestream.route': name, 'sidestream.reason': reason });
-    if (reason === 'duplicate') return;
-    this.#span.setAttribute('error.type', reason);
-    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: `dropped by the route ${name}: ${reason}` });
+    attempt(() => {
+      this.#span.addEvent('dropped', { 'sidestream.route': name, 'sidestream.reason': reason });
+      if (reason === 'duplicate') return;
+      this.#span.setAttribute('error.type', reason);
+      this.#span.setStatus({
+        code: SpanStatusCode.ERROR,
+        message: `dropped by the route ${name}: ${reason}`,
+      });
+    }, this.#failed);
   }
 
-  /** Never throws. */
   end(): void {
-    try {
+    attempt(() => {
       this.#span.setAttributes({
         'sidestream.routes': this.#routes,
         'sidestream.channels': this.#channels,
         'sidestream.subscriptions': this.#subscriptions,
       });
       this.#span.end();
-    } catch (error) {
-      this.#failed(error);
-    }
+    }, this.#failed);
   }
 }
 
@@ -199,18 +203,30 @@ export class SentSpan {
   constructor(span: Span | undefined, from: TraceContext | undefined, failed: (error: unknown) => void) {
     this.#span = span;
     this.#failed = failed;
-    this.trace = span !== undefined && isSpanContextValid(span.spanContext()) ? ofSpan(span) : from;
+    const own = attempt(
+      () => (span !== undefined && isSpanContextValid(span.spanContext()) ? ofSpan(span) : undefined),
+      failed,
+    );
+    this.trace = own ?? from;
   }
 
   /** Never throws. `code`: why it was not taken. */
   end(code?: string): void {
-    try {
+    attempt(() => {
       if (code !== undefined)
         this.#span?.setAttribute('error.type', code).setStatus({ code: SpanStatusCode.ERROR, message: code });
       this.#span?.end();
-    } catch (error) {
-      this.#failed(error);
-    }
+    }, this.#failed);
+  }
+}
+
+/** What comes of it, or `undefined` where it throws. */
+function attempt<T>(act: () => T, failed: (error: unknown) => void): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    failed(error);
+    return undefined;
   }
 }
 

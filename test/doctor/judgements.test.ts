@@ -132,6 +132,11 @@ it('connection, TLS and version: what a browser would refuse is a problem, what 
   const tls = { tookMs: 5, version: 'TLSv1.3', protocol: 'h2', isUnverified: false } as const;
   expect(judgeTls({ ...tls, daysLeft: 60 }, URL_).verdict).toBe('ok');
   expect(judgeTls({ ...tls, daysLeft: 3 }, URL_).verdict).toBe('warning');
+  expect(judgeTls({ ...tls, daysLeft: 3, lifetimeDays: 90 }, URL_).verdict).toBe('warning');
+  // Let's Encrypt has some of six days, and some of 45.
+  expect(judgeTls({ ...tls, daysLeft: 3, lifetimeDays: 6.7 }, URL_).verdict).toBe('ok');
+  expect(judgeTls({ ...tls, daysLeft: 0, lifetimeDays: 6.7 }, URL_).verdict).toBe('warning');
+  expect(judgeTls({ ...tls, daysLeft: 12, lifetimeDays: 45 }, URL_).verdict).toBe('ok');
   expect(told(judgeTls({ ...tls, failure: 'CERT_HAS_EXPIRED' }, URL_))).toContain(
     'not trusted: CERT_HAS_EXPIRED',
   );
@@ -184,6 +189,7 @@ describe('content codings', () => {
       contentEncoding: 'gzip',
       isUndecodable: false,
       readMs: 5,
+      hasOpen: true,
       mostTogether: 1,
       heartbeats: 2,
     },
@@ -199,6 +205,7 @@ describe('content codings', () => {
       { contentEncoding: '', readMs: undefined },
       /^problem: no head.*gzip_types/,
     ],
+    ['no sidestream.open to be read', { hasOpen: false }, /^ok: retry in 5 ms/],
     ['bytes that do not come', { readMs: undefined }, /^problem.*nothing of it could be read/],
     [
       'bytes that are something else',
@@ -310,6 +317,8 @@ it.each<[string, string, string, string | undefined, RegExp]>([
   ['203.0.113.5', '192.168.1.7', '198.51.100.1', undefined, /^ok.*as the internet|^ok.*how the internet/],
   ['192.168.1.7', '192.168.1.7', '192.168.1.1', undefined, /^ok.*as on this machine/],
   ['::ffff:192.168.1.7', '192.168.1.7', '192.168.1.1', undefined, /^ok.*as on this machine/],
+  ['0:0:0:0:0:0:0:1', '::1', '::1', undefined, /^ok.*as on this machine/],
+  ['fe80:0:0:0:0:0:0:a', 'fe80::a%eth0', 'fe80::1', undefined, /^ok.*as on this machine/],
   ['10.0.0.3', '192.168.1.7', '198.51.100.1', undefined, /^problem.*most likely the proxy/],
   ['fd00::3', '2001:db8::7', '2001:db8::1', undefined, /^problem.*most likely the proxy/],
   ['10.0.0.3', '192.168.1.7', '10.0.0.1', undefined, /^warning/],

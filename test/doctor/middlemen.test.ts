@@ -60,6 +60,19 @@ describe('where an instance drains', () => {
     expect(idle.measured).toContain('draining');
   });
 
+  it('does not take it for a time-out that nobody answers who comes back', async () => {
+    const bridge = await startExaminedBridge();
+    const origin = await startMiddleman(() => (bridge.metrics.draining ? undefined : bridge.httpPort));
+    const examination = examined(`${origin}${PATH}`, { streams: 0, idleMs: 5000 });
+    // The one that is left alone, one for each coding, and one that came back.
+    const count = CODINGS.filter(canDecode).length + 2;
+    await poll('all streams', () => bridge.metrics.connectionsOpened >= count);
+    await bridge.drain();
+    const { idle } = await examination;
+    expect(idle.verdict).toBe('ok');
+    expect(idle.measured).toContain('draining');
+  });
+
   it('sees that the farewell is swallowed', async () => {
     const { old, url } = await startPair(swallowFarewell);
     const { drain } = await examined(url, { ops: old, drain: 'call' });

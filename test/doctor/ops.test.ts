@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { Ops } from '../../src/doctor/ops.ts';
 import { selfSigned } from '../support/certificate.ts';
-import { OPS_TOKEN } from './examined.ts';
+import { examined, OPS_TOKEN, those } from './examined.ts';
 import { startExaminedBridge } from './misconfigured.ts';
 import { listen, startStandIn } from './stand-in.ts';
 
@@ -57,4 +57,16 @@ it('sends its token to nobody whom it does not trust', async () => {
   expect(await opsAt(url).connection('x')).toEqual({ ok: false, code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   expect(asked).toBe(0);
   expect(await opsAt(url, { ca: certificate.cert }).connection('x')).toMatchObject({ ok: true });
+});
+
+it('is of no use to streams without control events, which is said where it is', async () => {
+  const bridge = await startExaminedBridge({ sse: { control: false } });
+  const url = `http://127.0.0.1:${bridge.httpPort}/events/topic.a`;
+  const found = await examined(url, { ops: bridge, patienceMs: 500 });
+  expect(those(found, 'problem')).toEqual([]);
+  for (const { verdict, measured } of [found.events, found.address])
+    expect(`${verdict}: ${measured}`).toBe(
+      'unmeasured: the stream came without sidestream.open; see the check first-bytes',
+    );
+  expect(found.gzip.measured).toMatch(/^retry in/);
 });

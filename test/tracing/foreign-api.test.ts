@@ -55,3 +55,31 @@ it('an SDK that gives no tracer is as good as none', () => {
   onTestFinished(() => api.trace.disable());
   expect(find()).toBeUndefined();
 });
+
+it('a span that throws at everything is of no consequence', () => {
+  const api = ofItsOwn();
+  const span = new Proxy(
+    { isRecording: () => true },
+    {
+      get(target, name) {
+        if (name === 'isRecording') return target.isRecording;
+        return () => {
+          throw new Error('broken');
+        };
+      },
+    },
+  );
+  const tracer = { startSpan: () => span };
+  api.trace.setGlobalTracerProvider({ getTracer: () => tracer } as unknown as Api.TracerProvider);
+  onTestFinished(() => api.trace.disable());
+  const from = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), flags: '01' };
+  const message = { subject: 's', template: 's', bytes: 1, trace: from };
+  const received = find()?.received(message);
+  expect(received).toBeDefined();
+  expect(received?.trace).toBeUndefined();
+  received?.dropped({ route: { name: 'r' }, channel: 'c' }, 'error');
+  received?.end();
+  const sent = find()?.sending(message);
+  expect(sent?.trace).toEqual(from);
+  sent?.end('NO_STREAM');
+});

@@ -96,7 +96,8 @@ function isInner(address: string): boolean {
   return inner.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
 }
 
-/** IPv4 as such, where it is written as IPv6. RFC 4291 2.5.5.2. */
+/** IPv4 as such, where it is written as IPv6 (RFC 4291 2.5.5.2); IPv6 in its shortest form: the bridge writes out every zero. */
 function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '');
+  const bare = address.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
 }

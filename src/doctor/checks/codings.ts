@@ -22,8 +22,10 @@ export interface CodedSeen {
   /** Of the answer. */
   readonly contentEncoding: string;
   readonly isUndecodable: boolean;
-  /** From the request until `sidestream.open` could be read, in milliseconds. */
+  /** From the request until `sidestream.open` could be read, in milliseconds; `retry:` where there is none… */
   readonly readMs: number | undefined;
+  /** …as the first stream showed. */
+  readonly hasOpen: boolean;
   readonly mostTogether: number;
   readonly heartbeats: number;
   readonly marked: Marked | undefined;
@@ -59,12 +61,17 @@ export async function measureCoding(
   return {
     ...seen(path, coding, stream),
     readMs: readMs() === undefined ? undefined : (readMs() ?? 0) - stream.sentMs,
+    hasOpen: first.open !== undefined,
     marked,
     who,
   };
 }
 
-function seen(path: Path, coding: Coding, stream: Stream): Omit<CodedSeen, 'readMs' | 'marked' | 'who'> {
+function seen(
+  path: Path,
+  coding: Coding,
+  stream: Stream,
+): Omit<CodedSeen, 'readMs' | 'hasOpen' | 'marked' | 'who'> {
   const hasHead = stream.head !== undefined;
   const refused =
     (hasHead && !stream.isStream) || stream.close?.reason === 'overloaded' || stream.ending?.how === 'failed';
@@ -119,12 +126,13 @@ export function judgeCoding(coding: Coding, seen: CodedSeen | undefined, proxy: 
 }
 
 function readable(
-  { coding, contentEncoding, heartbeats, readMs = 0, who }: CodedSeen,
+  { coding, contentEncoding, heartbeats, readMs = 0, hasOpen, who }: CodedSeen,
   events: string | undefined,
   values: Finding['values'],
 ): Finding {
   const text =
-    events ?? `sidestream.open in ${span(readMs)}${heartbeats > 0 ? ', heartbeats one by one' : ''}`;
+    events ??
+    `${hasOpen ? 'sidestream.open' : 'retry'} in ${span(readMs)}${heartbeats > 0 ? ', heartbeats one by one' : ''}`;
   if (contentEncoding === 'identity')
     return ok(coding, `${text}; it comes as it is, compressed by nobody`, values);
   if (who === 'bridge') return ok(coding, `${text}; compressed by the bridge`, values);

@@ -3,8 +3,12 @@ import { advice, type Intermediary } from '../proxy.ts';
 import type { Reach, TlsReach } from '../reach.ts';
 import { foreign, plural, span } from '../words.ts';
 
-/** Below it a certificate that is renewed by a machine should have been: Let's Encrypt's are renewed with 30 days left. */
+/**
+ * Below it a certificate that is renewed by a machine should have been: of 90 days with 30 left, of 6 with 3. The smaller of a number
+ * of days and a part of its life.
+ */
 const FEW_DAYS = 14;
+const FEW_OF_LIFE = 1 / 4;
 
 export function judgeConnect({ addresses, lookupMs, connectMs, remoteAddress, failure }: Reach): Finding {
   if (connectMs !== undefined) {
@@ -44,7 +48,7 @@ export function judgeTls(tls: TlsReach | undefined, url: URL): Finding {
 }
 
 function tlsFault(
-  { version = '', failure = '', daysLeft, isUnverified }: TlsReach,
+  { version = '', failure = '', daysLeft, lifetimeDays = Infinity, isUnverified }: TlsReach,
   until: string,
 ): Fault | undefined {
   const why = foreign(failure);
@@ -60,7 +64,8 @@ function tlsFault(
       'install the whole chain for this name; of an authority of your own: --ca FILE, to go on here';
     return ['problem', `not trusted: ${why}`, remedy];
   }
-  if (daysLeft === undefined || daysLeft >= FEW_DAYS) return undefined;
+  if (daysLeft === undefined || daysLeft >= Math.min(FEW_DAYS, Math.floor(lifetimeDays * FEW_OF_LIFE)))
+    return undefined;
   return ['warning', `${version}${until}`, 'see why it was not renewed'];
 }
 

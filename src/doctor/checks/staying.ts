@@ -46,8 +46,12 @@ export async function measureStays(path: Path, first: Stream, idleMs: number): P
     if (stream !== undefined) streams.push(stream);
   }
   const nowMs = path.clock.now();
+  // Where the first one began, one that does not was refused, say by a proxy that found no bridge: nothing was idle.
+  const begun = streams.filter(
+    ({ open, close }) => first.open === undefined || (open ?? close) !== undefined,
+  );
   return {
-    stays: streams.map((stream) => stayOf(stream, nowMs)),
+    stays: begun.map((stream) => stayOf(stream, nowMs)),
     intervalsMs: streams.flatMap(({ heartbeats }) =>
       heartbeats.slice(1).map((atMs, i) => atMs - (heartbeats[i] ?? atMs)),
     ),
