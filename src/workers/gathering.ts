@@ -42,13 +42,14 @@ export class Gathering {
     const asked = [...this.#workers].filter(({ state }) => state !== 'starting');
     await Promise.all(asked.map((worker) => this.#refresh(worker)));
     // Those that went meanwhile are among the retired now.
-    const parts = asked
-      .filter((worker) => this.#workers.has(worker))
-      .map(({ number, families, state }) => ({
-        worker: String(number),
-        families,
-        isLeaving: state !== 'listening',
-      }));
+    const there = asked.filter((worker) => this.#workers.has(worker));
+    const taken = new Set(there.filter(({ state }) => state === 'listening').map(({ number }) => number));
+    const parts = there.map(({ number, families, state }) => ({
+      worker: String(number),
+      families,
+      // Where all drain nobody comes in their places: they are shown to the end.
+      isLeaving: state !== 'listening' && taken.has(number),
+    }));
     const primary = { worker: PRIMARY, families: await familiesOf(this.#own), isLeaving: false };
     const families = [...this.#merged.merge([...parts, primary]), ...this.#about()];
     return { text: toText(families), contentType: TEXT_TYPE };

@@ -15,6 +15,8 @@ const BY_WORKER =
 const GREATEST = new Set([
   'sidestream_connections_limit',
   'sidestream_memory_limit_bytes',
+  // One that was drained alone explains why not all accept.
+  'sidestream_draining',
   'sidestream_revocations',
   'sidestream_cluster_instances',
   'sidestream_control_commands_total',
@@ -24,7 +26,6 @@ const GREATEST = new Set([
 /** 1 only where it is so of all. */
 const LEAST = new Set([
   'sidestream_accepting',
-  'sidestream_draining',
   'sidestream_revocations_persistent',
   'sidestream_tickets_shared',
   'sidestream_control_channels_persistent',

@@ -101,6 +101,25 @@ describe('the compose file', () => {
     expect(new Set(images)).toEqual(new Set([`sidestream:${version}`]));
   });
 
+  it('has one service build that image, which the others wait for and do not look for elsewhere', () => {
+    const ours = services.filter(([, { image }]) => image.startsWith('sidestream:'));
+    const [builder, ...more] = ours.filter(([, { build }]) => build !== undefined);
+    expect(more).toEqual([]);
+    for (const [name, { build, pull_policy: pull, depends_on: before = {} }] of ours) {
+      if (build !== undefined) continue;
+      expect(pull, name).toBe('never');
+      expect(Object.keys(before), name).toContain(builder?.[0]);
+    }
+  });
+
+  it('lets whoever opens Grafana look and nobody change anything: there is no admin with a known password', () => {
+    expect(compose.services.grafana?.environment).toMatchObject({
+      GF_AUTH_ANONYMOUS_ORG_ROLE: 'Viewer',
+      GF_AUTH_BASIC_ENABLED: 'false',
+      GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION: 'true',
+    });
+  });
+
   it('shows the dashboard with a data source of the kind that it asks for', () => {
     const grafana = compose.services.grafana;
     if (grafana === undefined) throw new Error('there is no Grafana');

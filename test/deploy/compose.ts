@@ -6,6 +6,8 @@ export const FOLDER = fileURLToPath(new URL('../../deploy/compose/', import.meta
 
 export interface Service {
   readonly image: string;
+  readonly build?: unknown;
+  readonly pull_policy?: string;
   readonly command?: readonly string[];
   readonly entrypoint?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;

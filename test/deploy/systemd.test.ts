@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { findProgram } from '../support/child.ts';
+import { runCli } from '../support/cli.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -57,14 +58,21 @@ describe('the unit file and the defaults', () => {
     expect(Number(values('LimitNOFILE')[0])).toBeGreaterThan(2 * config.limits.connections);
   });
 
-  it('start what the build leaves, with commands that there are', () => {
-    expect(values('ExecStartPre').concat(values('ExecStart'))).toEqual(
-      ['check', 'serve'].map(
-        (command) =>
-          `/usr/bin/node /opt/sidestream/dist/main.js ${command} --config /etc/sidestream/config.yaml`,
-      ),
-    );
+  it('start what the build leaves, with a command that there is', () => {
+    expect(values('ExecStart')).toEqual([
+      '/usr/bin/node /opt/sidestream/dist/main.js serve --config /etc/sidestream/config.yaml',
+    ]);
     expect(existsSync(join(ROOT, 'src/main.ts'))).toBe(true);
     expect(values('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID']);
+  });
+
+  it('stop at a config with a fault, which the main process tells with its line', async () => {
+    const file = join(temporaryFolder(), 'config.yaml');
+    writeFileSync(file, 'channels:\n  a: { channel: a, subject: a }\n');
+    const { status, stdout, stderr } = await runCli(['serve', '--config', file]);
+    expect(values('RestartPreventExitStatus')).toEqual([`${status}`]);
+    expect(stdout + stderr).toMatch(/config\.yaml:2:\d+|"line":2/);
+    // systemd goes by the main process's status alone.
+    expect(values('ExecStartPre').concat(values('ExecCondition'))).toEqual([]);
   });
 });

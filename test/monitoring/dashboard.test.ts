@@ -76,6 +76,11 @@ describe('the dashboard', () => {
     ]);
   });
 
+  it('draws a zero only where there is nothing else: beside what has labels it would be a line without a name', () => {
+    const beside = expressions.filter((expression) => /^sum by .* or vector/.test(expression));
+    expect(beside).toEqual([]);
+  });
+
   it('means by all jobs those that have Sidestream, or `up` would be of everything', () => {
     const job = dashboard.templating.list.find(({ name }) => name === 'job');
     expect(job?.allValue).toBeNull();

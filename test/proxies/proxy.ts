@@ -79,7 +79,7 @@ export class RunningProxy {
     this.#program = program;
   }
 
-  /** All that it wrote so far, and into its access log. */
+  /** All that it wrote so far, and into its logs. */
   get logs(): string {
     const file = join(this.#folder, 'access.log');
     return this.#program.output + (existsSync(file) ? readFileSync(file, 'utf8') : '');

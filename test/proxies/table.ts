@@ -25,6 +25,7 @@ export const NGINX: ProxyKind = {
       ['listen 80;', `listen 127.0.0.1:${places.plainPort};`],
       ['listen 443 ', `listen 127.0.0.1:${places.tlsPort} `],
       ['/var/log/nginx/sidestream.log', join(places.folder, 'access.log')],
+      ['/var/log/nginx/error.log', join(places.folder, 'access.log')],
       ['\nhttp {', `\nhttp {\n    ${NGINX_PLACES}`],
     ],
   },
@@ -47,6 +48,8 @@ export const HAPROXY: ProxyKind = {
       ['/etc/sidestream/tls/both.pem', places.bothFile],
       ['bind :80', `bind 127.0.0.1:${places.plainPort}`],
       ['bind :443', `bind 127.0.0.1:${places.tlsPort}`],
+      // Of Debian's package, which is not installed here.
+      ['    user haproxy\n    group haproxy\n', ''],
       // As root it raises its limit on open files to what that takes, and does not start where it may not.
       ['maxconn 50000', 'maxconn 1000'],
       ['check port 9090', `check port ${places.opsPort}`],
@@ -80,10 +83,7 @@ export const CADDY: ProxyKind = {
     env: { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
   }),
   idle: [],
-  hurried: [
-    ['fail_duration 5s', 'fail_duration 1s'],
-    ['lb_try_duration 3s', 'lb_try_duration 1s'],
-  ],
+  hurried: [],
   head: 'read_header 10s',
   tellsCuts: false,
   logs: true,

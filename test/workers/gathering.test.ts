@@ -24,3 +24,21 @@ it('what a worker counted that goes while it is asked is shown once', async () =
   expect(text).toContain(`\n${NAME} 6\n`);
   expect(text).toContain('\nsidestream_workers 1\n');
 });
+
+it('all workers are shown while all drain, and one that drains beside the one in its place is not', async () => {
+  const name = 'sidestream_draining';
+  const shown = (value: number) => [
+    { name, type: 'gauge', help: 'Help.', samples: [{ name, labels: {}, value }] },
+  ];
+  const worker = (number: number, state: Asked['state']): Asked => {
+    const of = shown(Number(state === 'draining'));
+    return { number, state, families: of, ask: async () => ({ families: of }) };
+  };
+  const [drains, alsoDrains, listens] = [
+    worker(1, 'draining'),
+    worker(2, 'draining'),
+    worker(1, 'listening'),
+  ];
+  expect((await new Gathering(new Set([drains, alsoDrains])).metrics()).text).toContain(`\n${name} 1\n`);
+  expect((await new Gathering(new Set([drains, listens])).metrics()).text).toContain(`\n${name} 0\n`);
+});

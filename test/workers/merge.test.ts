@@ -93,6 +93,15 @@ describe('the metrics of several workers', () => {
     ]);
   });
 
+  it('say that one drains where the control plane drained it alone, and so why not all accept', () => {
+    const of = (isDraining: boolean) => [
+      family('sidestream_accepting', 'gauge', [{}, Number(!isDraining)]),
+      family('sidestream_draining', 'gauge', [{}, Number(isDraining)]),
+    ];
+    const merged = new MergedMetrics().merge([part('1', ...of(true)), part('2', ...of(false))]);
+    expect(shown(merged)).toEqual(['sidestream_accepting 0', 'sidestream_draining 1']);
+  });
+
   it('of a worker that leaves count, but it is not shown beside the one in its place', () => {
     const of = (n: number) => [
       family('sidestream_connections', 'gauge', [{}, n]),
