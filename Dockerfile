@@ -21,7 +21,8 @@ RUN npm run build -- --sourceMap false
 
 # Debian 13, for its glibc: the current uWebSockets.js needs 2.38. Node as it is, without npm; nothing gives anybody more rights.
 FROM debian:trixie-slim
-RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+# The folder is made here: Docker gives one that COPY --chmod makes the mode of its files, and then nobody could enter it.
+RUN mkdir -m 755 /app && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=dependencies /usr/local/bin/node /usr/local/bin/node
 COPY --chmod=644 LICENSE package.json /app/
 COPY --from=dependencies /build/node_modules /app/node_modules

@@ -49,10 +49,14 @@ function typeOf(value) {
   return { type: typeof value };
 }
 
+/** Kubernetes takes texts there and no numbers. */
+const TEXTS = /(^|\.)([a-z]+L|l)abels$|(^|\.)([a-z]+A|a)nnotations$|^nodeSelector$/;
+
 function describe({ path, value, description, children }) {
   const text = description === '' ? {} : { description };
   if (path === 'config') return { ...text, $ref: '#/definitions/config' };
   if (children !== undefined) return { ...text, ...mapping(children) };
+  if (TEXTS.test(path)) return { ...text, type: 'object', additionalProperties: { type: 'string' } };
   return { ...text, ...(TYPES[path] ?? typeOf(value)) };
 }
 

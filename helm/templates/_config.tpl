@@ -11,7 +11,7 @@ where everybody reads it, is refused here, before anything is installed.
 {{- $ops := dict "listen" "0.0.0.0:9090" "readyNeedsNats" (ne .Values.mode "sidecar") -}}
 {{- $nats := dict -}}
 {{- if .Values.nats.enabled -}}
-{{- $nats = dict "servers" (list (printf "nats://%s-nats:4222" .Release.Name)) -}}
+{{- $nats = dict "servers" (list (printf "nats://%s:4222" (include "sidestream.nats.fullname" .))) -}}
 {{- end -}}
 {{- $config := mustMergeOverwrite (dict "http" $http "ops" $ops "nats" $nats) $given -}}
 {{- include "sidestream.refuseUnreachable" $config -}}
@@ -43,6 +43,16 @@ where everybody reads it, is refused here, before anything is installed.
 {{- end -}}
 {{- if and (eq .Values.mode "sidecar") (not .Values.sidecar.podLabels) (or .Values.httpRoute.enabled .Values.ingress.enabled) -}}
 {{- fail "\n\nsidecar.podLabels is empty: there is no Service that httpRoute or ingress could lead to. Name the labels of the pods that have the container.\n" -}}
+{{- end -}}
+{{- /* Whoever mounts something else may mount it there. */ -}}
+{{- if not .Values.extraVolumeMounts -}}
+{{- $mounted := .Values.secretFiles -}}
+{{- range regexFindAll "\"/run/secrets/[^/\"]+/" (toJson $config) -1 -}}
+{{- $name := . | trimPrefix "\"/run/secrets/" | trimSuffix "/" -}}
+{{- if not (hasKey $mounted $name) -}}
+{{- fail (printf "\n\nconfig names a file in /run/secrets/%s, and nothing is mounted there. Name the Secret that has it:\n\n  secretFiles:\n    %s: { secret: MY-SECRET }\n" $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if not .Values.envFrom -}}
 {{- $known := keys .Values.secretEnv -}}
@@ -104,6 +114,9 @@ where everybody reads it, is refused here, before anything is installed.
 {{- fail (printf "\n\nconfig.%s.listen is %s: nobody outside the pod would reach it, the kubelet's probes neither. Leave it out, or write 0.0.0.0 and a port.\n" $key $part.listen) -}}
 {{- end -}}
 {{- end -}}
+{{- if regexMatch "^[0-9]+$" (toString .ops.listen) -}}
+{{- fail (printf "\n\nconfig.ops.listen is %s: a port alone is that of 127.0.0.1, where the kubelet's probes do not come. Write 0.0.0.0:%s.\n" (toString .ops.listen) (toString .ops.listen)) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The port in a `listen`: a list of the root and `http` or `ops`. */}}
@@ -127,7 +140,7 @@ where everybody reads it, is refused here, before anything is installed.
 {{- $number := regexFind "^[0-9]+" $text | int64 -}}
 {{- $unit := regexFind "[a-z]+$" $text -}}
 {{- if not (regexMatch "^([0-9]+(ms|s|m|h|d)|0)$" $text) -}}
-{{- fail (printf "%s is not a duration like 250ms, 15s or 10m" $text) -}}
+{{- fail (printf "\n\nconfig.drain.timeout is %s, and pods are given as long to end: write it like 250ms, 15s or 10m, or set lifecycle.terminationGracePeriodSeconds.\n" $text) -}}
 {{- else if eq $unit "ms" -}}
 {{- div (add $number 999) 1000 -}}
 {{- else -}}
@@ -135,12 +148,15 @@ where everybody reads it, is refused here, before anything is installed.
 {{- end -}}
 {{- end -}}
 
+{{- define "sidestream.drainSeconds" -}}
+{{- include "sidestream.seconds" (dig "drain" "timeout" "25s" (include "sidestream.config" . | fromYaml)) -}}
+{{- end -}}
+
 {{/* How long the pod has to end: what it sleeps, what it drains, and a margin. 25s is the drain's default. */}}
 {{- define "sidestream.gracePeriodSeconds" -}}
 {{- $given := .Values.lifecycle.terminationGracePeriodSeconds -}}
 {{- if kindIs "invalid" $given -}}
-{{- $drain := include "sidestream.seconds" (dig "drain" "timeout" "25s" (include "sidestream.config" . | fromYaml)) | int64 -}}
-{{- add .Values.lifecycle.preStopSleep $drain .Values.lifecycle.margin -}}
+{{- add .Values.lifecycle.preStopSleep (include "sidestream.drainSeconds" .) .Values.lifecycle.margin -}}
 {{- else -}}
 {{- $given -}}
 {{- end -}}

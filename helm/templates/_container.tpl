@@ -45,7 +45,7 @@ volumeMounts:
 {{- if or .Values.secretEnv .Values.env }}
 env:
   {{- range $name, $ref := .Values.secretEnv }}
-  - name: {{ $name }}
+  - name: {{ $name | quote }}
     valueFrom: { secretKeyRef: { name: {{ $ref.secret | quote }}, key: {{ $ref.key | quote }} } }
   {{- end }}
   {{- with .Values.env }}
@@ -61,8 +61,10 @@ envFrom:
 {{/* By HTTP on the ops port: a full bridge answers there too, and no process is started for it. */}}
 {{- define "sidestream.probes" -}}
 {{- range $kind, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz" }}
+{{- with get $.Values.probes $kind }}
 {{ $kind }}Probe:
-  {{- mergeOverwrite (dict "httpGet" (dict "path" $path "port" "ops")) (get $.Values.probes $kind) | toYaml | nindent 2 }}
+  {{- mergeOverwrite (dict "httpGet" (dict "path" $path "port" "ops")) . | toYaml | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -92,6 +94,9 @@ lifecycle:
     items:
       {{- toYaml . | nindent 6 }}
     {{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

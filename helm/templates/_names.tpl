@@ -5,13 +5,18 @@
 
 {{/* What its objects are called: 52 characters at most, so that "-dashboard" still fits into the 63 of a Service. */}}
 {{- define "sidestream.fullname" -}}
+{{- $name := printf "%s-%s" .Release.Name (include "sidestream.name" .) -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- $name = .Values.fullnameOverride -}}
 {{- else if contains (include "sidestream.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "sidestream.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- $name = .Release.Name -}}
 {{- end -}}
+{{- $name = $name | trunc 52 | trimSuffix "-" -}}
+{{- /* RFC 1035: a release may be called 1st or a.b, and a Service may not. */ -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "\n\n%s is no name for a Service: it begins with a letter, and has only a-z, 0-9 and -. Set fullnameOverride.\n" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* Labels of every object. */}}
@@ -27,8 +32,8 @@
 
 {{/* Labels by which the chart's own pods are known; they never change, since a Deployment's selector cannot. */}}
 {{- define "sidestream.ownLabels" -}}
-app.kubernetes.io/name: {{ include "sidestream.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "sidestream.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of the pods in which the container runs. */}}
@@ -44,6 +49,20 @@ app.kubernetes.io/component: bridge
 {{/* Whether there are pods to select. */}}
 {{- define "sidestream.hasPods" -}}
 {{- if or (ne .Values.mode "sidecar") .Values.sidecar.podLabels -}}true{{- end -}}
+{{- end -}}
+
+{{/*
+Where a Service leads, by the name of the port: a list of the root and `streams` or `ops`. A native sidecar's ports are known to
+Services by name only from Kubernetes 1.32 on; by number always.
+*/}}
+{{- define "sidestream.targetPort" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- if eq $root.Values.mode "sidecar" -}}
+{{- include "sidestream.port" (list $root (eq $name "streams" | ternary "http" "ops")) -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "sidestream.serviceAccountName" -}}
@@ -71,7 +90,7 @@ apiVersion: {{ index . 2 }}
 kind: {{ index . 1 }}
 metadata:
   name: {{ include "sidestream.fullname" $root }}{{ index . 3 }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- mergeOverwrite (include "sidestream.labels" $root | fromYaml) (index . 4) | toYaml | nindent 4 }}
   {{- with index . 5 }}

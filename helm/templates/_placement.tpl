@@ -1,6 +1,16 @@
-{{/* Where pods may run. */}}
+{{/* Which nodes take a pod of the chart. */}}
+{{- define "sidestream.nodes" -}}
+{{- range $key := list "nodeSelector" "tolerations" }}
+{{- with get $.Values $key }}
+{{ dict $key . | toYaml }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the bridge's pods may run, and how they spread. */}}
 {{- define "sidestream.placement" -}}
-{{- range $key := list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- include "sidestream.nodes" . }}
+{{- range $key := list "affinity" "priorityClassName" }}
 {{- with get $.Values $key }}
 {{ dict $key . | toYaml }}
 {{- end }}

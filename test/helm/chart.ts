@@ -73,19 +73,28 @@ export const TAKEN = {
   },
 };
 
-/** `helm template` of a release called demo, for the newest version unless another is asked for. */
+export interface Installation {
+  /** Default: the newest. */
+  readonly version?: string;
+  readonly chart?: string;
+  readonly release?: string;
+  readonly namespace?: string;
+}
+
+/** `helm template` of a release called demo, unless another is asked for. */
 export function template(
   files: readonly string[],
-  { version = '1.30', chart = CHART }: { readonly version?: string; readonly chart?: string } = {},
+  { version = '1.30', chart = CHART, release = 'demo', namespace = 'live' }: Installation = {},
 ): Promise<HelmResult> {
   const values = files.flatMap((file) => ['--values', file]);
-  return helm('template', 'demo', chart, '--namespace', 'live', '--kube-version', `${version}.0`, ...values);
+  const where = ['--namespace', namespace, '--kube-version', `${version}.0`];
+  return helm('template', release, chart, ...where, ...values);
 }
 
 /** What is rendered. @throws Error with what Helm says, where it refuses */
 export async function render(
   files: readonly string[],
-  options: { readonly version?: string; readonly chart?: string } = {},
+  options: Installation = {},
 ): Promise<readonly KubernetesObject[]> {
   const { code, stdout, stderr } = await template(files, options);
   if (code !== 0) throw new Error(stderr);
@@ -94,7 +103,8 @@ export async function render(
 
 /** The objects in a text; the comments of Helm alone are none. */
 export function parseObjects(text: string): readonly KubernetesObject[] {
-  const documents = parseAllDocuments(text);
+  // As Helm and Kubernetes read it: `NO` is false there.
+  const documents = parseAllDocuments(text, { version: '1.1' });
   return [...documents].flatMap((document): KubernetesObject[] => {
     if (document.errors[0] !== undefined) throw document.errors[0];
     const value: KubernetesObject | null = document.toJS();

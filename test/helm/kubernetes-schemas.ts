@@ -44,8 +44,6 @@ export class KubernetesSchemas {
   /** @param version like `1.30` */
   constructor(version: string) {
     this.#folder = join(KUBERNETES_SCHEMAS ?? '', 'pkg/openapiclient/builtins', version);
-    for (const folder of CRD_FOLDERS)
-      for (const file of readdirSync(folder)) this.#addCrd(join(folder, file));
   }
 
   /** What is wrong with an object; `undefined` where its kind is not known here. */

@@ -32,6 +32,11 @@ describe.skipIf(noHelm !== undefined)('the notes after an installation', () => {
   it.each([
     ['core routes in several pods', TAKEN, 'prices: core NATS'],
     ['one pod', { ...TAKEN, replicas: 1 }, 'one pod'],
+    [
+      'too little time to end',
+      { ...TAKEN, lifecycle: { terminationGracePeriodSeconds: 29 } },
+      'is 29, and sleep and drain take 30',
+    ],
     ['that nothing leads in', TAKEN, 'nothing leads in from outside'],
     ['workers without a limit', { config: { ...config, workers: 'auto' } }, 'no resources.limits.cpu'],
     ['workers without CPUs', { config: { ...config, workers: 4 } }, '4 workers use as many CPUs'],

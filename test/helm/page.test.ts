@@ -59,7 +59,6 @@ describe.skipIf(noHelm !== undefined)('docs/kubernetes.md', () => {
     };
     expect(await status('orders-42', {})).toBe(401);
     expect(await status('orders-43', { Authorization })).toBe(403);
-    // A bridge that was there before its stream looks for it now and then; until it finds it clients are told to come back.
     const open = (headers: Record<string, string> = {}) =>
       poll('a stream', async () => {
         const target = '/events/orders-42';
@@ -67,6 +66,15 @@ describe.skipIf(noHelm !== undefined)('docs/kubernetes.md', () => {
         if ((await client.answered()).status !== 200) return undefined;
         return { client, opened: JSON.parse((await client.next('sidestream.open')).data) };
       });
+    // A bridge that was there before its stream looks for it now and then; until it has it, who listens is told a gap.
+    await poll('the bridge to have the stream', async () => {
+      const { client } = await open();
+      await publisher.publish('orders.42', '{"order":0}');
+      const { event } = await client.next();
+      if (event !== 'message') await client.next('sidestream.gap');
+      client.destroy();
+      return event === 'message';
+    });
     const first = await open();
     await publisher.publish('orders.42', '{"order":1}');
     expect((await first.client.next('message')).data).toBe('{"order":1}');

@@ -52,6 +52,8 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
   it('keys that the config does not know, and values that it does not take', async () => {
     expect(await refusal({ config: { ...config, limit: {} } })).toContain("'limit' not allowed");
     expect(await refusal({ config: { ...config, drain: { timeout: '25 s' } } })).toContain('drain/timeout');
+    const annotated = await refusal({ ...TAKEN, podAnnotations: { 'prometheus.io/port': 9090 } });
+    expect(annotated).toMatch(/podAnnotations.*want string/);
     expect(await refusal({ ...TAKEN, replica: 3 })).toContain("'replica' not allowed");
     expect(await refusal({ ...TAKEN, mode: 'daemonset' })).toContain('/mode');
     expect(await refusal({ ...TAKEN, secretEnv: { TOKEN: { secret: 'a' } } })).toContain("'key'");
@@ -106,15 +108,32 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
     await accepted({ config: named, envFrom: [{ secretRef: { name: 'all' } }] });
   });
 
+  it('a file of a Secret that nothing mounts, unless somebody may', async () => {
+    const named = { ...config, ops: { tokenFile: '/run/secrets/ops/token' } };
+    expect(await refusal({ config: named })).toContain('nothing is mounted there');
+    await accepted({ config: named, secretFiles: { ops: { secret: 's' } } });
+    await accepted({ config: named, extraVolumeMounts: [{ name: 'x', mountPath: '/run/secrets/ops' }] });
+  });
+
   it('ports that nobody outside the pod would reach', async () => {
     for (const listen of ['127.0.0.1:9090', 'localhost:9090', '[::1]:9090'])
       expect(await refusal({ config: { ...config, ops: { listen } } })).toContain('config.ops.listen');
     expect(await refusal({ config: { ...config, http: { listen: '127.0.0.1:8080' } } })).toContain(
       'config.http.listen',
     );
+    // A port alone is one of 127.0.0.1 for operators, and of all addresses for browsers.
+    const said = await refusal({ config: { ...config, ops: { listen: 9999 } } });
+    expect(said).toContain('Write 0.0.0.0:9999');
+    await accepted({ config: { ...config, http: { listen: 8181 }, ops: { listen: '[::]:9999' } } });
     const http = { listen: `0.0.0.0:${variable('HTTP_PORT')}` };
     const env = [{ name: 'HTTP_PORT', value: '8080' }];
     expect(await refusal({ config: { ...config, http }, env })).toContain('write the port itself');
+  });
+
+  it('a drain of which nobody knows how long it takes, unless told how long a pod has', async () => {
+    const values = { config: { ...config, drain: { timeout: variable('DRAIN:-30s') } } };
+    expect(await refusal(values)).toContain('config.drain.timeout is');
+    await accepted({ ...values, lifecycle: { terminationGracePeriodSeconds: 60 } });
   });
 
   it('to scale by what cannot be', async () => {
@@ -122,10 +141,21 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
     expect(await refusal(scaled({ connections: 10_000 }))).toContain(
       'must be below config.limits.connections',
     );
+    expect(await refusal(scaled({ minReplicas: 5, maxReplicas: 4 }))).toContain('maxReplicas (4) is below');
     expect(await refusal(scaled({ connections: 0, cpu: 0 }))).toContain('nothing to scale by');
     expect(await refusal({ ...scaled({}), resources: { requests: { cpu: null } } })).toContain(
       'resources.requests.cpu',
     );
+  });
+
+  it('to guess the port of a server that a variable names', async () => {
+    const reached = (server: string) => ({
+      config: { ...config, nats: { servers: [server] } },
+      env: [{ name: 'NATS', value: 'x' }],
+      networkPolicy: { enabled: true },
+    });
+    expect(await refusal(reached(variable('NATS')))).toContain('tells none');
+    await accepted(reached(`nats://${variable('NATS')}:4333`));
   });
 
   it('a route without a Gateway, and a ServiceMonitor without its Service', async () => {

@@ -3,7 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { at, CHART, helm, type KubernetesObject, listAt, noHelm, only, render, valueSet } from './chart.ts';
+import {
+  at,
+  CHART,
+  helm,
+  type KubernetesObject,
+  listAt,
+  noHelm,
+  only,
+  render,
+  valueSet,
+  valuesFile,
+} from './chart.ts';
 import { KubernetesSchemas, noSchemas } from './kubernetes-schemas.ts';
 
 const EXAMPLE = fileURLToPath(new URL('sidecar', import.meta.url));
@@ -45,6 +56,20 @@ describe.skipIf(noHelm !== undefined)("somebody's own chart that includes the si
     expect(at(pod(), 'metadata', 'annotations', 'checksum/sidestream')).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it('has the volumes that its container is told to mount', async () => {
+    const values = {
+      sidestream: {
+        extraVolumes: [{ name: 'more', emptyDir: {} }],
+        extraVolumeMounts: [{ name: 'more', mountPath: '/more' }],
+      },
+    };
+    const template = at(only(await render([valuesFile(values)], { chart }), 'Deployment').spec, 'template');
+    const names = (from: unknown) => listAt(from).map((each) => at(each, 'name'));
+    expect(names(at(template, 'spec', 'volumes'))).toEqual(
+      expect.arrayContaining(names(at(template, 'spec', 'initContainers', 0, 'volumeMounts'))),
+    );
+  });
+
   it('stays in rotation while NATS is away', () => {
     expect(only(objects, 'ConfigMap').data?.['config.yaml']).toContain('readyNeedsNats: false');
   });
@@ -57,6 +82,9 @@ describe.skipIf(noHelm !== undefined)("somebody's own chart that includes the si
     const services = objects.filter(({ kind }) => kind === 'Service');
     expect(services.map(({ metadata }) => metadata.name)).toEqual(['demo-sidestream-ops', 'demo-sidestream']);
     for (const { spec } of services) expect(at(spec, 'selector')).toEqual({ app: 'shop' });
+    // By number: before Kubernetes 1.32 a Service with the name of a sidecar's port leads nowhere, without a word.
+    const targets = services.map(({ spec }) => at(spec, 'ports', 0, 'targetPort'));
+    expect(targets).toEqual([9090, 8080]);
     expect(new Set(objects.map(({ kind }) => kind))).toEqual(
       new Set(['ConfigMap', 'Service', 'Deployment', 'Pod']),
     );

@@ -15,6 +15,7 @@ import {
   only,
   render,
   TAKEN,
+  template,
   valueSet,
   valueSets,
   valuesFile,
@@ -24,6 +25,9 @@ import { provideFiles } from './secrets.ts';
 /** RFC 1123 label, as names of Services must be. */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
+
+/** Bytes of all annotations of an object together, as Kubernetes takes them. */
+const MAX_ANNOTATIONS = 256 * 1024;
 
 const rendered = new Map<string, Promise<readonly KubernetesObject[]>>();
 /** Each set is rendered once for all tests of this file. */
@@ -44,7 +48,7 @@ describe.skipIf(noHelm !== undefined)('the chart', () => {
       expect(stdout).toContain('0 chart(s) failed');
       expect(code).toBe(0);
     }
-  });
+  }, 120_000);
 
   describe.each([...valueSets.keys()])('with the values %s', (name) => {
     it('gives every object a name and labels that Kubernetes takes, and no two the same', async () => {
@@ -88,6 +92,46 @@ describe.skipIf(noHelm !== undefined)('the chart', () => {
       for (const issuer of read.config.auth.jwt) await loadConfiguredKeys(issuer);
       expect(Object.keys(read.config.channels)).not.toEqual([]);
     });
+  });
+});
+
+describe.skipIf(noHelm !== undefined)('a release of an odd name', () => {
+  const trial = { ...TAKEN, nats: { enabled: true }, secretEnv: { NO: { secret: 's', key: 'k' } } };
+
+  it.each([['true'], ['123'], ['1e5']])(
+    'gives texts wherever Kubernetes wants one, be it called %s',
+    async (name) => {
+      const values = valuesFile({ ...trial, fullnameOverride: 'events' });
+      const objects = await render([values], { release: name, namespace: name });
+      for (const { kind, metadata, spec } of objects) {
+        const maps = [metadata.labels, at(spec, 'selector', 'matchLabels') ?? at(spec, 'selector')];
+        for (const map of [...maps, at(spec, 'template', 'metadata', 'labels'), metadata])
+          for (const value of Object.values(map ?? {}).filter((each) => typeof each !== 'object'))
+            expect(value, `${kind} ${metadata.name}`).toBeTypeOf('string');
+      }
+      const env = at(podOf(only(objects, 'Deployment')), 'spec', 'containers', 0, 'env');
+      expect(env).toMatchObject([{ name: 'NO' }]);
+    },
+  );
+
+  it('is refused where a Service could not be called so, and told how it could', async () => {
+    for (const release of ['1st', 'a.b']) {
+      const { code, stderr } = await template([valuesFile(TAKEN)], { release });
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(`${release}-sidestream is no name for a Service`);
+      const named = valuesFile({ ...TAKEN, fullnameOverride: 'events' });
+      expect((await template([named], { release })).code).toBe(0);
+    }
+  });
+
+  it('leaves room for what Kubernetes puts behind it', async () => {
+    // Helm takes 53 characters; a StatefulSet's name has 11 more behind it in a label.
+    const values = { config: { channels: TAKEN.config.channels }, nats: { enabled: true } };
+    const objects = await render([valuesFile(values)], { release: 'r'.repeat(53) });
+    const { name } = only(objects, 'StatefulSet').metadata;
+    expect(name.length).toBeLessThanOrEqual(52);
+    expect(only(objects, 'Service', '-nats').metadata.name).toBe(name);
+    expect(parse(configOf(objects))).toMatchObject({ nats: { servers: [`nats://${name}:4222`] } });
   });
 });
 
@@ -162,6 +206,22 @@ describe.skipIf(noHelm !== undefined)('the pods', () => {
     expect(at(container, 'readinessProbe', 'httpGet')).toEqual({ path: '/readyz', port: 'ops' });
     expect(at(container, 'livenessProbe', 'httpGet')).toEqual({ path: '/livez', port: 'ops' });
     expect(at(container, 'startupProbe', 'httpGet')).toEqual({ path: '/livez', port: 'ops' });
+  });
+
+  it('have a probe less where one is null, and start anew at once where that is asked for', async () => {
+    const values = { ...TAKEN, probes: { startup: null }, strategy: { type: 'Recreate' } };
+    const deployment = only(await render([valuesFile(values)]), 'Deployment');
+    expect(at(deployment.spec, 'strategy')).toEqual({ type: 'Recreate' });
+    const container = at(podOf(deployment), 'spec', 'containers', 0);
+    expect(at(container, 'startupProbe')).toBeUndefined();
+    expect(at(container, 'livenessProbe', 'httpGet', 'path')).toBe('/livez');
+  });
+
+  it('run where their nodes are, the pod of helm test too', async () => {
+    const values = { ...TAKEN, nodeSelector: { pool: 'web' }, tolerations: [{ operator: 'Exists' }] };
+    const objects = await render([valuesFile(values)]);
+    for (const pod of [at(podOf(only(objects, 'Deployment')), 'spec'), only(objects, 'Pod', '-test').spec])
+      expect(pod).toMatchObject({ nodeSelector: { pool: 'web' }, tolerations: [{ operator: 'Exists' }] });
   });
 
   it('run what the image has, as the user that it has', async () => {
@@ -262,7 +322,11 @@ describe.skipIf(noHelm !== undefined)('the objects around them', () => {
     expect(only(objects, 'PrometheusRule').spec).toEqual(rules);
     const dashboard = only(objects, 'ConfigMap', '-dashboard');
     expect(dashboard.metadata.labels).toMatchObject({ grafana_dashboard: '1' });
-    expect(JSON.parse(dashboard.data?.['sidestream.json'] ?? '')).toHaveProperty('panels');
+    expect(JSON.parse(dashboard.data?.['sidestream.json'] ?? '')).toEqual(
+      JSON.parse(chartFile('files/dashboard.json')),
+    );
+    // kubectl apply keeps the object in an annotation of its own, and the dashboard may grow.
+    expect(JSON.stringify(dashboard).length).toBeLessThan(MAX_ANNOTATIONS / 1.5);
   });
 
   it('are scraped by a label that only the ops Service has', async () => {

@@ -30,6 +30,15 @@ describe('the Dockerfile', () => {
     expect(admitted.map((line) => line.replace(/^!/, '')).sort()).toEqual([...new Set(copied)].sort());
   });
 
+  it('copies with a mode of files only into folders that are there', () => {
+    // moby/moby#49851: one that COPY makes gets that mode as well, and 65532 could not enter it. Buildah does otherwise.
+    const [, last = ''] = dockerfile.split(/^FROM debian:.*$/m);
+    const into = [...last.matchAll(/^COPY .*--chmod=\d+ .* (\S+)\/$/gm)];
+    for (const { 1: folder, index } of into)
+      expect(last.slice(0, index)).toMatch(new RegExp(`^RUN mkdir -m 755 ${folder} `, 'm'));
+    expect(into).toHaveLength(dockerfile.match(/^COPY .*--chmod/gm)?.length ?? 0);
+  });
+
   it('begins with images that can be made here, of the Node that the newest uWebSockets.js is tested with', async () => {
     const { baseImages } = await load<{ baseImages(text: string): string[] }>('release/image.mjs');
     const { NODE } = await load<{ NODE: string }>('newest-uws.mjs');

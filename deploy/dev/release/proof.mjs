@@ -5,12 +5,14 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, say } from '../command.mjs';
+import { NODE } from '../newest-uws.mjs';
 
 const FILE = join(ROOT, 'deploy/dev/release/passed.json');
 /** What decides what is in the image and how it starts, listens and ends. All else is tested outside of it, each time. */
 const INPUTS = [
   'Dockerfile',
   '.dockerignore',
+  'package.json',
   'package-lock.json',
   'tsconfig.json',
   'tsconfig.build.json',
@@ -28,7 +30,7 @@ function filesOf(name) {
 }
 
 function hashOfInputs() {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(NODE);
   const files = INPUTS.flatMap(filesOf).filter((file) => join(ROOT, file) !== FILE);
   for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(ROOT, file)));
   return hash.digest('hex');
