@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Where what we fetch and our locks are kept; not under version control. */
-export const CACHE = join(ROOT, '.cache');
+/** Where what we fetch and our locks are kept; not under version control. A copy of the checkout is given the checkout's. */
+export const CACHE = process.env.SIDESTREAM_CACHE ?? join(ROOT, '.cache');
 
 /** Something that is missing and what to do about it: shown as it is, without a stack. */
 export class SetupError extends Error {

@@ -1,11 +1,14 @@
-// `npm run test:release`: builds the image from the Dockerfile and runs the end-to-end tests, and those of the image, with the program inside
-// it; without a container engine or a registry of images.
+// `npm run test:release`: all that a release needs and `npm test` has no time for. Builds the image from the Dockerfile and runs the
+// end-to-end tests, and those of the image, with the program inside it, without a container engine or a registry of images; then the chart's
+// tests with kubectl-validate, and the publishers of every language.
 import { join } from 'node:path';
+import { testChart } from './chart.mjs';
 import { findProgram, ROOT, runProgram, SetupError, say } from './command.mjs';
 import { aptInstall, debianMirror, mayInstall } from './debian.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { withLock } from './lock.mjs';
 import { ensureNatsServer } from './nats-server.mjs';
+import { testPublishers } from './publishers.mjs';
 import { buildImage, openImage } from './release/image.mjs';
 import { isProved, rememberProof } from './release/proof.mjs';
 import { whyNoContainers } from './release/runtime.mjs';
@@ -56,25 +59,27 @@ async function testImage() {
   });
 }
 
+async function proveImage() {
+  const why = await whyNot();
+  if (why === undefined) return withLock('release', testImage);
+  say(`The image is not tested: ${why}.`);
+  return 0;
+}
+
 /**
- * @param {readonly string[]} args `--if-changed`: only where what the image is made of is not what it passed with
- * @returns {Promise<number>} exit code; 0 where it cannot run here, which is said
+ * @param {readonly string[]} args `--if-changed`: the image alone, and only where what it is made of is not what it passed with
+ * @returns {Promise<number>} the first exit code that is not 0; 0 where it cannot run here, which is said
  */
 export async function release(args) {
   const unknown = args.find((arg) => arg !== '--if-changed');
   if (unknown !== undefined) throw new SetupError(`release takes --if-changed and no ${unknown}.`);
   // Where Debian has what only root runs, and not every shell of root's looks.
   process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
-  if (args.includes('--if-changed') && isProved()) {
-    say(
-      'The image is not tested: what it is made of is as it was when it passed (deploy/dev/release/passed.json).',
-    );
-    return 0;
-  }
-  const why = await whyNot();
-  if (why !== undefined) {
-    say(`The image is not tested: ${why}.`);
-    return 0;
-  }
-  return withLock('release', testImage);
+  if (!args.includes('--if-changed'))
+    return (await proveImage()) || (await testChart()) || testPublishers([]);
+  if (!isProved()) return proveImage();
+  say(
+    'The image is not tested: what it is made of is as it was when it passed (deploy/dev/release/passed.json).',
+  );
+  return 0;
 }

@@ -14,7 +14,8 @@ const USAGE = `Usage: node deploy/dev/run.mjs <demo|test|bench|stress|soak|newes
   newest-uws [vitest args]    the tests of what the newest uWebSockets.js does, where this Node or libc loads an older one
   publishers [vitest args]    the publishers of every language whose tools are there (minutes: Rust and Java are built)
   chart                       the tests of the Helm chart, with kubectl-validate (minutes: it is built)
-  release [--if-changed]      builds the image from the Dockerfile and runs the end-to-end tests with the program inside it
+  release                     builds the image and runs the end-to-end tests with the program inside it; then chart and publishers
+    --if-changed              the image alone, and only where what it is made of has changed since it passed
 
 Set-up, where it is needed: the dependencies (npm ci), the build (tsc), nats-server.
   NATS_SERVER_BIN=FILE        this nats-server

@@ -36,8 +36,17 @@ const VERSIONED = [
 const runTool = ([file, ...args], env) =>
   runProgram(process.execPath, [join(ROOT, 'node_modules', file), ...args], { show: 'all', env });
 
+/** What of a tool is there where no test that was asked for uses it. */
+const NONE = { variables: {}, missing: [] };
+
+/** Whether vitest's arguments select tests below a folder: what only those use takes minutes to build. */
+function wanted(args, folder) {
+  const paths = args.filter((arg) => arg.startsWith('test/'));
+  return paths.length === 0 || paths.some((path) => folder.startsWith(path) || path.startsWith(folder));
+}
+
 /** What the tests read from the environment: which programs to use, or why there is none. */
-async function environment() {
+async function environment(args) {
   const natsServer = await ensureNatsServer();
   await ensureOpenssl();
   const chromium = await ensureChromium();
@@ -46,7 +55,7 @@ async function environment() {
   if (natsCli.why) say(`The documentation's lines run without the nats command: ${natsCli.why}.`);
   const prometheus = await ensurePrometheus();
   if (prometheus.why) say(`Alert rules and the dashboard's queries will not be tested: ${prometheus.why}.`);
-  const helm = await ensureHelm({ validator: false });
+  const helm = wanted(args, 'test/helm/') ? await ensureHelm({ validator: false }) : NONE;
   for (const line of helm.missing) say(`${line}.`);
   const deployment = await ensureDeployment();
   for (const line of deployment.missing) say(`${line}.`);
@@ -56,7 +65,9 @@ async function environment() {
     ...deployment.variables,
     ...prometheusVariables(prometheus),
     NATS_SERVER_BIN: natsServer,
-    SIDESTREAM_PUBLISHERS: process.env.SIDESTREAM_PUBLISHERS ?? (await ensurePublishers(QUICK)),
+    ...(wanted(args, 'test/publishers/') && {
+      SIDESTREAM_PUBLISHERS: process.env.SIDESTREAM_PUBLISHERS ?? (await ensurePublishers(QUICK)),
+    }),
     ...(natsCli.file && { NATS_CLI_BIN: natsCli.file }),
     ...(chromium.why ? { SIDESTREAM_NO_CHROMIUM: chromium.why } : { CHROMIUM_BIN: chromium.file }),
   };
@@ -76,7 +87,7 @@ function prometheusVariables({ server, promtool, why }) {
 export async function test(args) {
   await ensureDependencies();
   await ensureBuild();
-  const env = await environment();
+  const env = await environment(args);
   const steps = args.length > 0 ? { tests: [...STEPS.tests, ...args] } : STEPS;
   for (const [name, command] of Object.entries(steps)) {
     say(name);
