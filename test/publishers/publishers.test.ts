@@ -113,15 +113,18 @@ const PAID = { event: 'order', data: '{"state":"paid"}' };
 const shown = (events: readonly { event: string; data: string }[]) =>
   events.map(({ event, data }) => ({ event, data }));
 
+const whyNot = (language: string) =>
+  HERE[language] === undefined ? 'not made ready by this run' : HERE[language].why;
+
 for (const language of LANGUAGES) {
-  const why = HERE[language] === undefined ? 'not made ready by this run' : HERE[language].why;
+  const why = whyNot(language);
   if (why !== undefined) console.warn(`The ${language} publisher was not run: ${why}.`);
 }
 
 describe.each(LANGUAGES)('the %s publisher', (language) => {
   const prepared = HERE[language];
   if (prepared === undefined || prepared.why !== undefined) {
-    it.skip('does not run here', () => {});
+    it.skip(`does not run here: ${whyNot(language)}`, () => {});
     return;
   }
 
