@@ -23,7 +23,7 @@ function setUp() {
     inbox: () => undefined,
     presence: () => undefined,
     backendEvents: () => ({ sent: 0, dropped: 0 }),
-    jwksFetches: () => ({ all: 4, failed: 1 }),
+    keySets: () => [[{ url: 'https://id.example.com/keys' }, { all: 4, failed: 1 }]],
     authQuestions: () => [[{ service: 'callout' }, 6]],
     authFaults: () => [[{ service: 'callout', fault: 'timeout' }, 2]],
     apiRefusals: () => [],

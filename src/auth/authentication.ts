@@ -9,6 +9,7 @@ import { Authenticator } from './authenticator.ts';
 import { type CalloutDeps, createCalloutVerifier } from './callout.ts';
 import type { Verifier } from './identity.ts';
 import { createIntrospectionVerifier } from './introspection.ts';
+import type { KeySetCounts } from './jwks.ts';
 import { createJwtVerifier, type JwtVerifier } from './jwt.ts';
 import type { Revocations } from './revocations.ts';
 import type { ServiceCounts } from './service.ts';
@@ -176,8 +177,9 @@ export class Authentication {
     return services;
   }
 
-  get jwksFetches(): { readonly all: number; readonly failed: number } {
-    return { all: this.#jwt.jwksFetches, failed: this.#jwt.jwksFailures };
+  /** Attempts to fetch each key set, and those of them that failed. */
+  get keySets(): [{ readonly url: string }, KeySetCounts][] {
+    return [...this.#jwt.keySets].map(([url, counts]) => [{ url }, counts]);
   }
 
   /** Reads keys. @throws SidestreamError CONFIG_INVALID — a configured key is of no use */

@@ -9,7 +9,7 @@ import {
   loadConfiguredKeys,
   nameOfIssuer,
 } from './configured-keys.ts';
-import { type JwksCounters, RemoteKeys, type Renewal } from './jwks.ts';
+import { type KeySetCounts, RemoteKeys, type Renewal } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
 
 /** One who signs tokens, as the config has it. A token is verified wholly with this, never with another's. */
@@ -18,7 +18,7 @@ export type JwtIssuerOptions = JwtIssuerConfig;
 export interface IssuerContext {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly counters: JwksCounters;
+  readonly counts: Map<string, KeySetCounts>;
 }
 
 /** What a token's header says of its key. Compared, nothing else: no name in a token ever leads to a file or a URL. */
@@ -74,6 +74,11 @@ export class Issuer {
   /** @throws SidestreamError CONFIG_INVALID — a configured key, as it is now, is of no use; those that were read stay */
   async check(): Promise<void> {
     await loadConfiguredKeys(this.options);
+  }
+
+  /** The URL of its key set, as it is counted under. */
+  get keySet(): string | undefined {
+    return this.#remote?.name;
   }
 
   /** Begins to fetch the remote keys; nobody waits for them. */

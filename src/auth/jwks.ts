@@ -17,10 +17,10 @@ export interface JwksOptions {
   readonly maxBytes: number;
 }
 
-/** Where the attempts are counted. */
-export interface JwksCounters {
-  jwksFetches: number;
-  jwksFailures: number;
+/** Attempts to fetch a key set, and those of them that failed. */
+export interface KeySetCounts {
+  all: number;
+  failed: number;
 }
 
 export interface RemoteKeysContext {
@@ -28,7 +28,8 @@ export interface RemoteKeysContext {
   readonly algorithms: readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
-  readonly counters: JwksCounters;
+  /** By the URL of the key set, as {@link RemoteKeys.name} has it. */
+  readonly counts: Map<string, KeySetCounts>;
 }
 
 /**
@@ -43,6 +44,9 @@ export type Renewal = 'known' | 'unavailable';
  * it has, and its cool-down counts from the last success, so that an issuer who is down is asked for every token.
  */
 export class RemoteKeys {
+  /** The URL, without a password or a query, either of which may be a secret. */
+  readonly name: string;
+  readonly #counts: KeySetCounts;
   readonly #url: URL;
   readonly #caFile: string | undefined;
   readonly #options: JwksOptions;
@@ -61,6 +65,9 @@ export class RemoteKeys {
     this.#caFile = caFile;
     this.#options = options;
     this.#context = context;
+    this.name = this.#url.origin + this.#url.pathname;
+    this.#counts = context.counts.get(this.name) ?? { all: 0, failed: 0 };
+    context.counts.set(this.name, this.#counts);
   }
 
   /** What is known now. Where it is old, or there is nothing yet, fetching begins; nobody waits for it here. */
@@ -95,20 +102,20 @@ export class RemoteKeys {
   }
 
   async #fetch(): Promise<void> {
-    const { counters, clock, log } = this.#context;
-    counters.jwksFetches += 1;
+    const { clock, log } = this.#context;
+    this.#counts.all += 1;
     try {
       const json = await this.#download();
       this.#take(json);
       this.#fetchedMs = clock.now();
       this.#renewal = 'known';
-      log.info({ url: this.#name, keys: this.#keys.length }, 'fetched the key set');
+      log.info({ url: this.name, keys: this.#keys.length }, 'fetched the key set');
     } catch (error) {
       this.#renewal = 'unavailable';
       if (this.#stopped.signal.aborted) return;
-      counters.jwksFailures += 1;
+      this.#counts.failed += 1;
       const problem = messageOf(error);
-      log.warn({ url: this.#name, error: problem, keys: this.#keys.length }, 'cannot fetch the key set');
+      log.warn({ url: this.name, error: problem, keys: this.#keys.length }, 'cannot fetch the key set');
     }
   }
 
@@ -128,13 +135,8 @@ export class RemoteKeys {
     this.#keys = replaceKeys(this.#keys, keys);
     const news = skipped.filter((line) => !this.#skipped.includes(line));
     this.#skipped = skipped;
-    if (news.length > 0) log.info({ url: this.#name, skipped: news }, 'skipped keys of the key set');
+    if (news.length > 0) log.info({ url: this.name, skipped: news }, 'skipped keys of the key set');
     if (keys.length === 0) throw new Error('holds no usable key');
-  }
-
-  /** Without a password or a query, either of which may be a secret. */
-  get #name(): string {
-    return this.#url.origin + this.#url.pathname;
   }
 }
 

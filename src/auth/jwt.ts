@@ -21,7 +21,7 @@ import {
   type Verifier,
 } from './identity.ts';
 import { Issuer, type JwtIssuerOptions, type KeyHint } from './issuer.ts';
-import type { JwksCounters } from './jwks.ts';
+import type { KeySetCounts } from './jwks.ts';
 import type { VerificationKey } from './keys.ts';
 import { toTicket } from './ticket.ts';
 
@@ -68,10 +68,8 @@ export function createJwtVerifier(
 /** Who signs, by name. */
 type Issuers = ReadonlyMap<string | undefined, Issuer>;
 
-export class JwtVerifier implements Verifier, JwksCounters {
-  /** Attempts to fetch a key set, and those of them that failed. */
-  jwksFetches = 0;
-  jwksFailures = 0;
+export class JwtVerifier implements Verifier {
+  readonly #keySets = new Map<string, KeySetCounts>();
   readonly #clock: Clock;
   readonly #log: Logger;
   #issuers: Issuers = new Map();
@@ -83,6 +81,11 @@ export class JwtVerifier implements Verifier, JwksCounters {
     this.#clock = clock;
     this.#log = log;
     this.#issuers = this.#made(issuers);
+  }
+
+  /** Attempts to fetch each key set, by its URL without a query. */
+  get keySets(): ReadonlyMap<string, KeySetCounts> {
+    return this.#keySets;
   }
 
   /** Whether anybody's tokens are taken. */
@@ -127,6 +130,7 @@ export class JwtVerifier implements Verifier, JwksCounters {
     const kept = new Set(issuers.values());
     for (const issuer of this.#issuers.values()) if (!kept.has(issuer)) issuer.withdraw();
     this.#issuers = issuers;
+    this.#forgetKeySets();
     // A key in a file that changed with the config is good at once, too.
     void this.#reload();
   }
@@ -134,6 +138,12 @@ export class JwtVerifier implements Verifier, JwksCounters {
   /** Lets go of issuers that were prepared. */
   discard(issuers: Issuers): void {
     for (const issuer of issuers.values()) if (!this.#has(issuer)) issuer.stop();
+    this.#forgetKeySets();
+  }
+
+  #forgetKeySets(): void {
+    const used = new Set([...this.#issuers.values()].map(({ keySet }) => keySet));
+    for (const url of this.#keySets.keys()) if (!used.has(url)) this.#keySets.delete(url);
   }
 
   async verify(token: string): Promise<Verification> {
@@ -222,7 +232,7 @@ export class JwtVerifier implements Verifier, JwksCounters {
   /** @throws SidestreamError CONFIG_INVALID */
   #made(issuers: readonly JwtIssuerOptions[]): Issuers {
     const made = new Map<string | undefined, Issuer>();
-    const context = { clock: this.#clock, log: this.#log, counters: this };
+    const context = { clock: this.#clock, log: this.#log, counts: this.#keySets };
     // What was known by the one for all others may be another's to know now.
     const hasNew = issuers.some(({ issuer }) => !this.#issuers.has(issuer));
     for (const options of issuers) {

@@ -52,7 +52,7 @@ export function observedOf(parts: Shown): Observed {
     historyBytes: () => hub.historyBytes,
     archiveReads: () => hub.archiveReads,
     tokenChecks: () => authentication.checks,
-    jwksFetches: () => authentication.jwksFetches,
+    keySets: () => authentication.keySets,
     authQuestions: () => authentication.questions,
     authFaults: () => authentication.faults,
     revocations: () => revocations.size,

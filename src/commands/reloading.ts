@@ -22,6 +22,8 @@ export interface ReloadingOptions {
   readonly service: Reloadable;
   readonly log: Logger;
   readonly metrics: ReloadMetrics;
+  /** Ends the process for what should not have happened. */
+  readonly crash: (error: unknown) => void;
   /** How long files must stay as they are before they are read, in milliseconds. Default: 200. */
   readonly settleMs?: number;
 }
@@ -162,7 +164,7 @@ export class Reloading {
   }
 
   async #apply({ config, notices }: LoadedConfig): Promise<void> {
-    const { service, log } = this.#options;
+    const { service, log, crash } = this.#options;
     const plan = planOf({ started: this.#started, running: this.#running }, config);
     const contents = changedContents(await this.#startedContents, await contentsOf(config));
     const prepared = await service.prepare(plan.config);
@@ -170,7 +172,13 @@ export class Reloading {
       prepared.discard();
       return;
     }
-    await prepared.apply();
+    try {
+      await prepared.apply();
+    } catch (error) {
+      // Half of it may be in force: better to start anew than to go on with that.
+      crash(error);
+      return;
+    }
     this.#running = plan.config;
     for (const { line, column, path, message } of notices) log.warn({ line, column, key: path }, message);
     log.info({ changed: plan.changed }, 'config reloaded');

@@ -37,13 +37,17 @@ export async function serve(file: string, program: Program): Promise<number> {
   const metrics = new ReloadMetrics(systemClock.wall());
   const service = createService(config, log, metrics, program);
   kill = () => service.kill?.();
-  const reloading = new Reloading({ file, loaded, service, log, metrics });
+  const crash = (error: unknown) => {
+    log.fatal(
+      { error: error instanceof Error ? (error.stack ?? String(error)) : error },
+      'uncaught exception',
+    );
+    exit(EXIT_FAILURE);
+  };
+  const reloading = new Reloading({ file, loaded, service, log, metrics, crash });
   process.on('SIGHUP', () => reloading.request('reload'));
   process.on('SIGUSR2', () => reloading.request('restart'));
-  process.on('uncaughtException', (error) => {
-    log.fatal({ error: error.stack ?? String(error) }, 'uncaught exception');
-    exit(EXIT_FAILURE);
-  });
+  process.on('uncaughtException', crash);
   try {
     await service.start();
     reloading.begin();

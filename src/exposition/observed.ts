@@ -81,7 +81,8 @@ export interface Observed {
     | undefined;
   /** Events for backends, by what became of them. */
   backendEvents(): Readonly<Record<string, number>>;
-  jwksFetches(): { readonly all: number; readonly failed: number };
+  /** Attempts to fetch key sets. */
+  keySets(): Iterable<[{ readonly url: string }, { readonly all: number; readonly failed: number }]>;
   /** What was asked of the services that say who may listen, by their key under `auth`. */
   authQuestions(): Iterable<[{ readonly service: string }, number]>;
   authFaults(): Iterable<[{ readonly service: string; readonly fault: string }, number]>;

@@ -36,14 +36,18 @@ export function exposeTokens(to: Exposition, observed: Observed): void {
     ['result'],
     () => [...observed.controlCommands()].map(([result, n]) => [{ result }, n]),
   );
-  to.counter(
+  const keySets = (of: 'all' | 'failed') => () =>
+    [...observed.keySets()].map(([url, counts]): [{ readonly url: string }, number] => [url, counts[of]]);
+  to.counts(
     'sidestream_jwks_fetches_total',
-    'Attempts to fetch a key set.',
-    () => observed.jwksFetches().all,
+    'Attempts to fetch a key set, by its URL.',
+    ['url'],
+    keySets('all'),
   );
-  to.counter(
+  to.counts(
     'sidestream_jwks_failures_total',
-    'Attempts to fetch a key set that failed.',
-    () => observed.jwksFetches().failed,
+    'Attempts to fetch a key set that failed, by its URL.',
+    ['url'],
+    keySets('failed'),
   );
 }

@@ -2,7 +2,18 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { poll } from '../support/poll.ts';
 import { FAILURES } from './failing-issuers.ts';
 import { startJwksServer, startKnowing, startTrusting } from './jwks-server.ts';
-import { forged, JWKS, NOW_S, type Signer, secretToken, signer, token } from './tokens.ts';
+import {
+  fetchesOf,
+  forged,
+  issuerOptions,
+  JWKS,
+  NOW_S,
+  type Signer,
+  secretToken,
+  signer,
+  startVerifier,
+  token,
+} from './tokens.ts';
 
 const SECRET = 'thirty-two bytes make the least!';
 
@@ -30,7 +41,38 @@ describe('a key set', () => {
     release();
     expect(new Set(await verdicts)).toEqual(new Set(['42']));
     expect(server.requests).toEqual(['/keys']);
-    expect([verifier.jwksFetches, verifier.jwksFailures]).toEqual([1, 0]);
+    expect(fetchesOf(verifier)).toEqual([1, 0]);
+  });
+
+  it('is counted by its URL, without what may be a secret, for as long as somebody is configured by it', async () => {
+    const [up, down, other] = [await startJwksServer(), await startJwksServer(), await startJwksServer()];
+    for (const server of [up, other]) server.publish(a.jwk);
+    down.respond = (_, response) => void response.writeHead(503).end();
+    const first = { issuer: 'first', jwksUrl: `${up.url}?key=hunter2` };
+    const second = { issuer: 'second', jwksUrl: down.url };
+    const { verifier } = await startVerifier(first, second);
+    await poll('both to be asked', () => fetchesOf(verifier)[0] === 2 && fetchesOf(verifier)[1] === 1);
+    expect([...verifier.keySets]).toEqual([
+      [up.url, { all: 1, failed: 0 }],
+      [down.url, { all: 1, failed: 1 }],
+    ]);
+    // One that is refused leaves nothing behind.
+    const wrong = verifier.prepare([{ ...first, issuer: 'third' }, second].map(issuerOptions));
+    await expect(wrong).resolves.toBeDefined();
+    verifier.discard(await wrong);
+    const bad = { issuer: 'fourth', jwksUrl: `${down.url}/elsewhere` };
+    await expect(verifier.prepare([first, second, bad].map(issuerOptions))).rejects.toThrow(
+      'cannot be fetched',
+    );
+    expect([...verifier.keySets.keys()]).toEqual([up.url, down.url]);
+    // An issuer that was changed goes on where its key set was.
+    const changed = { ...first, audience: ['here'] };
+    const added = { issuer: 'fifth', jwksUrl: other.url };
+    verifier.adopt(await verifier.prepare([changed, added].map(issuerOptions)));
+    expect([...verifier.keySets]).toEqual([
+      [up.url, { all: 3, failed: 0 }],
+      [other.url, { all: 1, failed: 0 }],
+    ]);
   });
 
   it('serves several algorithms and issuers beside configured keys', async () => {
@@ -154,7 +196,7 @@ describe('keys that rotate', () => {
     clock.advance(JWKS.cooldownMs);
     expect(await verdict(await token(b))).toBe('unavailable');
     expect(await verdict(await token(a))).toBe('unavailable');
-    expect(verifier.jwksFailures).toBe(1);
+    expect(fetchesOf(verifier)[1]).toBe(1);
     server.publish(a.jwk);
     clock.advance(JWKS.cooldownMs);
     expect(await verdict(await token(a))).toBe('42');
@@ -185,7 +227,7 @@ describe('10,000 random key ids', () => {
     for (const failures of [1, 2]) {
       clock.advance(JWKS.cooldownMs);
       expect(await storm(verdict)).toEqual(new Set(['unavailable']));
-      expect([server.requests.length, verifier.jwksFailures]).toEqual([1 + failures, failures]);
+      expect([server.requests.length, fetchesOf(verifier)[1]]).toEqual([1 + failures, failures]);
     }
     expect(await verdict(await token(a))).toBe('42');
   });
@@ -202,7 +244,7 @@ describe.each(Object.entries(FAILURES))('an issuer who %s', (_, fail) => {
     expect(await verdict(await token(a))).toBe('unavailable');
     expect(await verdict(await token(a))).toBe('unavailable');
     expect(server.requests).toHaveLength(1);
-    expect([verifier.jwksFetches, verifier.jwksFailures]).toEqual([1, 1]);
+    expect(fetchesOf(verifier)).toEqual([1, 1]);
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { level: 'warn', url: server.url, error: expect.any(String) },
     ]);
@@ -219,7 +261,7 @@ describe.each(Object.entries(FAILURES))('an issuer who %s', (_, fail) => {
       clock.advance(JWKS.maxAgeMs);
       expect(await verdict(await token(a, { claims }))).toBe('42');
       expect(await verdict(await token(b, { claims }))).toBe('unavailable');
-      expect([server.requests.length, verifier.jwksFailures]).toEqual([1 + failures, failures]);
+      expect([server.requests.length, fetchesOf(verifier)[1]]).toEqual([1 + failures, failures]);
     }
   });
 });

@@ -117,6 +117,12 @@ export async function startVerifier(...issuers: Partial<JwtIssuerOptions>[]): Pr
   return { verifier, clock, lines, verdict };
 }
 
+/** Attempts to fetch key sets, and those of them that failed. */
+export function fetchesOf({ keySets }: JwtVerifier): [number, number] {
+  const counts = [...keySets.values()];
+  return [counts.reduce((sum, { all }) => sum + all, 0), counts.reduce((sum, { failed }) => sum + failed, 0)];
+}
+
 export function accepted(verification: Verification): Identity {
   if ('rejected' in verification)
     throw new Error(`rejected: ${verification.rejected}, ${verification.detail}`);

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { onTestFinished } from 'vitest';
+import { startJwksServer } from '../auth/jwks-server.ts';
+import { signer } from '../auth/tokens.ts';
 import { AUTH, bearer, signed } from '../integration/protected.ts';
 import { type FileConfig, fileConfig } from '../support/bridge.ts';
 import { type Cli, startCli, writeConfig } from '../support/cli.ts';
@@ -39,7 +41,6 @@ const CHANNELS = {
 
 const CONFIG = {
   channels: CHANNELS,
-  auth: AUTH,
   ops: { token: OPS_TOKEN },
   nats: { auth: BRIDGE_USER },
   sse: { compression: ['gzip'], heartbeat: '1s' },
@@ -66,12 +67,15 @@ export class Scene {
   readonly backend: Publisher;
   readonly alone: Instance;
   readonly workers: Instance;
+  /** What both were started with, but for the workers. */
+  readonly config: typeof CONFIG & Pick<FileConfig, 'auth'>;
 
-  constructor(parts: Pick<Scene, 'nats' | 'backend' | 'alone' | 'workers'>) {
+  constructor(parts: Pick<Scene, 'nats' | 'backend' | 'alone' | 'workers' | 'config'>) {
     this.nats = parts.nats;
     this.backend = parts.backend;
     this.alone = parts.alone;
     this.workers = parts.workers;
+    this.config = parts.config;
   }
 
   get instances(): readonly Instance[] {
@@ -198,7 +202,7 @@ export class Scene {
 
   /** Changes the config of the instance of one process, and tells it so. */
   reconfigure({ nats, ...sections }: FileConfig): void {
-    const config = { ...CONFIG, ...sections, nats: { ...CONFIG.nats, ...nats } };
+    const config = { ...this.config, ...sections, nats: { ...this.config.nats, ...nats } };
     writeFileSync(this.alone.file, JSON.stringify(fileConfig(config, this.nats)));
     this.alone.cli.signal('SIGHUP');
   }
@@ -241,11 +245,15 @@ export async function startScene(): Promise<Scene> {
   await jsm.streams.add({ name: 'ORDERS', subjects: ['orders.>'] });
   await jsm.streams.add({ name: 'NOTIFY', subjects: ['notify.>'] });
   await (await new Kvm(backend.connection).create('settings')).put('app.shop', 'open');
+  const issuer = await startJwksServer();
+  issuer.publish((await signer('RS256')).jwk);
+  const published = { issuer: 'elsewhere', algorithms: ['RS256'], jwksUrl: issuer.url };
+  const config = { ...CONFIG, auth: { ...AUTH, jwt: [AUTH.jwt, published] } };
   const [alone, workers] = await Promise.all([
-    startInstance(fileConfig(CONFIG, nats)),
-    startInstance(fileConfig({ ...CONFIG, workers: 2 }, nats)),
+    startInstance(fileConfig(config, nats)),
+    startInstance(fileConfig({ ...config, workers: 2 }, nats)),
   ]);
-  const scene = new Scene({ nats, backend, alone, workers });
+  const scene = new Scene({ nats, backend, alone, workers, config });
   for (const { opsUrl } of scene.instances)
     await poll('new streams to be given', async () =>
       (await (await fetch(`${opsUrl}/metrics`)).text()).includes('\nsidestream_accepting 1\n'),

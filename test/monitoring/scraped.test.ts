@@ -26,6 +26,7 @@ const SEEN = [
   'sum by (reason) (sidestream_publications_dropped_total{reason="too-large"}) > 0',
   'sum by (reason) (sidestream_nats_errors_total{reason="PermissionViolationError"}) > 0',
   'min(sidestream_stream_followed) == 1 and count(sidestream_stream_followed) == 9',
+  'count(sum by (url) (sidestream_jwks_fetches_total) >= 3) == 1',
   'max(sidestream_pending_memory_bytes) > 0',
   'sum(sidestream_compressed_connections{coding="gzip"}) == 4',
   'min(sidestream_cluster_instances) == 3 and max(sidestream_cluster_instances) == 3',
