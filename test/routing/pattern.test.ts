@@ -86,6 +86,9 @@ describe('a pattern', () => {
   it('finds what lies in any match that JavaScript knows, and nothing else', () => {
     fc.assert(
       fc.property(anySource, fc.constantFrom('', 'i', 's', 'is'), anyText, (source, flags, text) => {
+        // Bounds within bounds come to more than it takes, now and then.
+        const pattern = compilePattern(source, flags);
+        fc.pre(pattern instanceof Pattern || !pattern.problem.includes('more than 500 steps'));
         expect(compiled(source, flags).find(text)).toEqual(covered(source, flags, text));
       }),
       { numRuns: 500 },
