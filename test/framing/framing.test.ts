@@ -94,7 +94,7 @@ test('a reader over TLS gets exactly the bytes that were sent, and a good end', 
 test('a reader that takes a byte at a time, from the head to the last chunk, gets exactly the bytes that were sent', async () => {
   const scene = await Scene.start({ seed: 5, largestBytes: QUARTER_MIB });
   const readers = await scene.open({ 'byte by byte': byOneByte });
-  await scene.publish(2 * QUARTER_MIB);
+  await scene.publish(QUARTER_MIB);
   scene.cli.signal('SIGTERM');
   await expectGoodEnd(scene, readers);
 });
