@@ -72,7 +72,7 @@ export const REFUSAL_CODES = {
   CHANNEL_UNKNOWN:
     'No route serves a channel that was asked for, or its route is `dynamic` and nobody made it.',
   CHANNEL_CLOSED: 'The channels that were asked for were closed.',
-  CHANNELS_MISSING: 'The request names no channel.',
+  CHANNELS_MISSING: 'The request names no channel, neither in its path nor in `?channels=`.',
   CHANNELS_TOO_MANY: 'The request names more channels than `limits.channelsPerConnection`.',
   LOGS_TOO_MANY:
     'The channels are of more than five logs (streams and buckets; all core routes count as one).',
@@ -101,7 +101,7 @@ export const ACT_REFUSALS = {
   POLL: 'It is a long poll, which is answered once.',
   SLOW: 'More waits for its reader than `limits.pending`.',
   NOT_LIVE:
-    'It ended meanwhile, or what it needs did not come within three quarters of `control.deadline`. Nothing is done later.',
+    'It ended meanwhile, or 16 acts on it wait already, or what it needs did not come within three quarters of `control.deadline`. Nothing is done later.',
 } as const;
 
 export type ActRefusal = keyof typeof ACT_REFUSALS | RefusalCode;

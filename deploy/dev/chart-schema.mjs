@@ -2,6 +2,8 @@
 import { chartValues } from './chart-values.mjs';
 
 const COUNT = { type: 'integer', minimum: 0 };
+/** A number of pods, or a share of them. */
+const PODS = { type: ['integer', 'string', 'null'], minimum: 0, pattern: '^[0-9]+%$' };
 const REFERENCE = {
   type: 'object',
   required: ['secret'],
@@ -11,11 +13,13 @@ const REFERENCE = {
 /** Where the default does not say which values are good. */
 const TYPES = {
   mode: { enum: ['deployment', 'sidecar'] },
+  replicas: { type: ['integer', 'null'], minimum: 0 },
   'image.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
   'image.digest': { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' },
   'service.type': { enum: ['ClusterIP', 'NodePort', 'LoadBalancer'] },
   'service.nodePort': { type: ['integer', 'null'] },
-  'podDisruptionBudget.maxUnavailable': { type: ['integer', 'string'] },
+  'podDisruptionBudget.maxUnavailable': PODS,
+  'podDisruptionBudget.minAvailable': PODS,
   'lifecycle.terminationGracePeriodSeconds': { type: ['integer', 'null'], minimum: 0 },
   'httpRoute.timeouts': { type: ['object', 'null'] },
   secretEnv: {

@@ -41,12 +41,22 @@ where everybody reads it, is refused here, before anything is installed.
 {{- if not (or .Values.nats.enabled (dig "nats" "servers" "" $config)) -}}
 {{- fail "\n\nconfig.nats.servers is not set: in a pod there is no NATS at 127.0.0.1. Name yours, like nats://nats.nats.svc:4222, or set nats.enabled=true for a server to try out with.\n" -}}
 {{- end -}}
+{{- if eq .Values.mode "sidecar" -}}
+{{- range $key, $part := pick .Values "autoscaling" "networkPolicy" -}}
+{{- if $part.enabled -}}
+{{- fail (printf "\n\n%s.enabled would do nothing: with mode sidecar the pods are those of your own chart, and so is what scales and guards them.\n" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.mode "sidecar") .Values.podSpec -}}
+{{- fail "\n\npodSpec would do nothing: with mode sidecar the pods are those of your own chart.\n" -}}
+{{- end -}}
 {{- if and (eq .Values.mode "sidecar") (not .Values.sidecar.podLabels) (or .Values.httpRoute.enabled .Values.ingress.enabled) -}}
 {{- fail "\n\nsidecar.podLabels is empty: there is no Service that httpRoute or ingress could lead to. Name the labels of the pods that have the container.\n" -}}
 {{- end -}}
 {{- /* Whoever mounts something else may mount it there. */ -}}
 {{- if not .Values.extraVolumeMounts -}}
-{{- $mounted := .Values.secretFiles -}}
+{{- $mounted := default dict .Values.secretFiles -}}
 {{- range regexFindAll "\"/run/secrets/[^/\"]+/" (toJson $config) -1 -}}
 {{- $name := . | trimPrefix "\"/run/secrets/" | trimSuffix "/" -}}
 {{- if not (hasKey $mounted $name) -}}
@@ -55,7 +65,7 @@ where everybody reads it, is refused here, before anything is installed.
 {{- end -}}
 {{- end -}}
 {{- if not .Values.envFrom -}}
-{{- $known := keys .Values.secretEnv -}}
+{{- $known := keys (default dict .Values.secretEnv) -}}
 {{- range .Values.env -}}
 {{- $known = append $known .name -}}
 {{- end -}}
@@ -113,6 +123,13 @@ where everybody reads it, is refused here, before anything is installed.
 {{- if regexMatch "^(127\\.|localhost|\\[::1\\])" (toString $part.listen) -}}
 {{- fail (printf "\n\nconfig.%s.listen is %s: nobody outside the pod would reach it, the kubelet's probes neither. Leave it out, or write 0.0.0.0 and a port.\n" $key $part.listen) -}}
 {{- end -}}
+{{- if regexMatch "(^|:)0+$" (toString $part.listen) -}}
+{{- fail (printf "\n\nconfig.%s.listen is %s: port 0 is whichever is free, and the Service and the probes have to know it. Leave it out, or write a port.\n" $key (toString $part.listen)) -}}
+{{- end -}}
+{{- end -}}
+{{- $port := regexFind "[1-9][0-9]*$" (toString .http.listen) -}}
+{{- if and $port (eq $port (regexFind "[1-9][0-9]*$" (toString .ops.listen))) -}}
+{{- fail (printf "\n\nconfig.http.listen and config.ops.listen have one port, %s: metrics, probes and the control plane need their own, which nobody is routed to. Write another for one of them.\n" $port) -}}
 {{- end -}}
 {{- if regexMatch "^[0-9]+$" (toString .ops.listen) -}}
 {{- fail (printf "\n\nconfig.ops.listen is %s: a port alone is that of 127.0.0.1, where the kubelet's probes do not come. Write 0.0.0.0:%s.\n" (toString .ops.listen) (toString .ops.listen)) -}}

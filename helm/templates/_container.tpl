@@ -103,7 +103,7 @@ lifecycle:
 {{/* Annotations of a pod that has the container: new pods where the config changed. */}}
 {{- define "sidestream.podAnnotations" -}}
 {{- $checksum := .Values.rollOnConfigChange | ternary (dict "checksum/sidestream" (include "sidestream.checksum" .)) dict -}}
-{{- with mergeOverwrite $checksum .Values.podAnnotations -}}
+{{- with mergeOverwrite $checksum (default dict .Values.podAnnotations) -}}
 {{- toYaml . -}}
 {{- end -}}
 {{- end -}}

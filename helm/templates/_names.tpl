@@ -27,7 +27,7 @@
   "app.kubernetes.io/version" (.Chart.AppVersion | replace "+" "_" | trunc 63)
   "app.kubernetes.io/managed-by" .Release.Service
   "app.kubernetes.io/part-of" "sidestream" -}}
-{{- mergeOverwrite (dict) .Values.commonLabels $chart $own | toYaml -}}
+{{- mergeOverwrite (dict) (default dict .Values.commonLabels) $chart $own | toYaml -}}
 {{- end -}}
 
 {{/* Labels by which the chart's own pods are known; they never change, since a Deployment's selector cannot. */}}
@@ -49,6 +49,11 @@ app.kubernetes.io/component: bridge
 {{/* Whether there are pods to select. */}}
 {{- define "sidestream.hasPods" -}}
 {{- if or (ne .Values.mode "sidecar") .Values.sidecar.podLabels -}}true{{- end -}}
+{{- end -}}
+
+{{/* How many pods the chart asks for; empty where something else decides, which each upgrade would overrule. */}}
+{{- define "sidestream.replicas" -}}
+{{- if not (or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicas)) -}}{{- .Values.replicas -}}{{- end -}}
 {{- end -}}
 
 {{/*

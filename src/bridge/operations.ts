@@ -60,7 +60,7 @@ export function operationsOf(parts: Steered): Served[] {
     ...reading(parts),
     ...channels.operations,
     ...inboxOperations({ router, inbox }),
-    ...presenceOperations({ router, members: presence }),
+    ...presenceOperations({ router, members: presence, maxAnswerBytes: () => maxPageBytes(parts.bus) }),
   ];
 }
 

@@ -197,7 +197,7 @@ export class Peers implements Due {
       return;
     } else {
       this.#others.set(instance, { peer, heardMs: clock.now() });
-      log.info(peer, 'an instance appeared');
+      log.info(fieldsOf(peer), 'an instance appeared');
       this.#changed();
       this.#answerNewcomer();
       this.#tell((follower) => follower.appeared?.(peer));
@@ -229,7 +229,7 @@ export class Peers implements Due {
     if (known === undefined) return;
     this.#others.delete(instance);
     this.#options.log.info(
-      known.peer,
+      fieldsOf(known.peer),
       how === 'left' ? 'an instance left' : 'an instance is not heard any more',
     );
     this.#changed();
@@ -255,4 +255,9 @@ export class Peers implements Due {
       return undefined;
     }
   }
+}
+
+/** Of another instance, for the log. Every line of a worker says `worker` of itself already. */
+function fieldsOf({ worker, ...about }: Peer): object {
+  return { ...about, ...(worker !== undefined && { peerWorker: worker }) };
 }

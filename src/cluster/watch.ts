@@ -13,6 +13,11 @@ export interface Watch {
   readonly keyPrefix: string;
 }
 
+/**
+ * How often the server says that it is there, in milliseconds; after two that do not come the bucket is read anew. By default it
+ * would take half a minute, and nats-server 2.9.10 tells up to one in ten readers of a deleted stream nothing else.
+ */
+const HEARTBEAT_MS = 3_000;
 /** How long the server keeps a reader that has gone without a word. */
 const INACTIVE_MS = 60_000;
 
@@ -53,7 +58,7 @@ async function read(bucket: OpenBucket, name: string): Promise<Watch> {
     inactive_threshold: INACTIVE_MS,
   });
   const { num_pending: waiting } = await consumer.info(true);
-  const messages = await consumer.consume();
+  const messages = await consumer.consume({ idle_heartbeat: HEARTBEAT_MS });
   void stopOnTrouble(messages);
   return { bucket, messages, waiting, keyPrefix };
 }

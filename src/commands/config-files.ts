@@ -1,7 +1,46 @@
 import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { ConfigError, type LoadedConfig, readConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+
+/** A config, and its files as they were before they were read: what changes from then on is seen to have changed. */
+export interface SeenConfig {
+  readonly loaded: LoadedConfig;
+  /** A fingerprint of the config's file and those that it names. */
+  readonly seen: string;
+}
+
+/**
+ * Reads and checks a config for the first time.
+ * @throws ConfigError
+ */
+export function readAtStart(file: string): SeenConfig {
+  const before = fingerprintNow([file]);
+  const loaded = readConfig(file);
+  const isSame = fingerprintNow([file]) === before;
+  return { loaded, seen: isSame ? fingerprintNow([file, ...loaded.files]) : 'changed while it was read' };
+}
+
+/**
+ * Reads and checks a config that was read before. Not from a pipe: it has been read empty, and without a writer it would hold the process.
+ * @throws ConfigError
+ */
+export function readAgain(file: string): LoadedConfig {
+  if (!isPipe(file)) return readConfig(file);
+  const message = 'is not a regular file: it cannot be read again';
+  throw new ConfigError('CONFIG_UNREADABLE', [{ file, line: 1, column: 1, path: '', message }]);
+}
+
+function isPipe(file: string): boolean {
+  try {
+    const stats = statSync(file);
+    return !stats.isFile() && !stats.isDirectory();
+  } catch {
+    // ENOENT, EACCES and the like, which who reads it says
+    return false;
+  }
+}
 
 /**
  * Text that changes when one of the files does, also when a symbolic link comes to lead elsewhere, as a Kubernetes volume is updated. Asking
@@ -20,7 +59,7 @@ async function fingerprint(file: string): Promise<string> {
   }
 }
 
-/** The same, at once: for the start, before anything can change between the reading and the first look. */
+/** The same, at once: for the start. */
 export function fingerprintNow(files: readonly string[]): string {
   const prints = files.map((file) => {
     try {
@@ -32,8 +71,9 @@ export function fingerprintNow(files: readonly string[]): string {
   return prints.join('\n');
 }
 
-function toText({ dev, ino, size, mtimeMs }: Stats): string {
-  return `${dev} ${ino} ${size} ${mtimeMs}`;
+// The time of the last change besides that of the last writing: `cp -p`, `rsync -t` and reproducible archives set the latter to what it was.
+function toText({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
 /** By the key that names it: what stood in a file that is read only as the process starts. */

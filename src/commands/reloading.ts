@@ -1,13 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bridge } from '../bridge/contract.ts';
 import { systemClock } from '../clock.ts';
-import { ConfigError, type LoadedConfig, readConfig } from '../config/load.ts';
+import { ConfigError, type LoadedConfig } from '../config/load.ts';
 import { planOf } from '../config/plan.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ReloadMetrics } from '../metrics.ts';
-import { type Contents, changedContents, contentsOf, fingerprintNow, fingerprintOf } from './config-files.ts';
+import {
+  type Contents,
+  changedContents,
+  contentsOf,
+  fingerprintOf,
+  readAgain,
+  type SeenConfig,
+} from './config-files.ts';
 
 /** What goes by a config. */
 export interface Reloadable extends Pick<Bridge, 'prepare'> {
@@ -17,8 +24,8 @@ export interface Reloadable extends Pick<Bridge, 'prepare'> {
 
 export interface ReloadingOptions {
   readonly file: string;
-  /** As the start read it. */
-  readonly loaded: LoadedConfig;
+  /** As the start read it, and what it saw. */
+  readonly start: SeenConfig;
   readonly service: Reloadable;
   readonly log: Logger;
   readonly metrics: ReloadMetrics;
@@ -31,8 +38,12 @@ export interface ReloadingOptions {
 /** Somebody may write a file bit by bit; who never stops is not waited for. */
 const SETTLE_MS = 200;
 const MAX_SETTLES = 25;
+/** Of the problems of a file that is refused; `sidestream check` prints them all. */
+const MAX_LOGGED = 100;
 /** What was refused for something else than what stands in the files is tried again after so long, in milliseconds. */
 const RETRY_MS = 60_000;
+/** What stands in the files is read again after so many times as long as that took: everything waits while it is read. */
+const READING_REST = 20;
 
 /** `reload`: what can change changes. `restart`: processes are replaced, which takes on what a start does. */
 type Request = 'reload' | 'restart';
@@ -50,6 +61,8 @@ export class Reloading {
   #files: readonly string[];
   /** The files as they were when they were last read. */
   #seen: string;
+  /** How long they took to be read then, in milliseconds. */
+  #readMs = 0;
   /** What was said of the config that was refused last; absent where it was taken. */
   #refusal: { readonly text: string; readonly isLasting: boolean; readonly atMs: number } | undefined;
   /** What was last said to need a restart. */
@@ -60,12 +73,13 @@ export class Reloading {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ReloadingOptions) {
-    const { config, files } = options.loaded;
+    const { loaded, seen } = options.start;
+    const { config, files } = loaded;
     this.#options = options;
     this.#started = config;
     this.#running = config;
     this.#files = [options.file, ...files];
-    this.#seen = fingerprintNow(this.#files);
+    this.#seen = seen;
     this.#startedContents = contentsOf(config);
   }
 
@@ -125,7 +139,8 @@ export class Reloading {
   // A file that it names may have come meanwhile, which nobody knew to look at; an issuer may be there again.
   #isWorthRetrying(): boolean {
     if (this.#refusal === undefined) return false;
-    return this.#refusal.isLasting || systemClock.now() - this.#refusal.atMs >= RETRY_MS;
+    const { isLasting, atMs } = this.#refusal;
+    return systemClock.now() - atMs >= (isLasting ? READING_REST * this.#readMs : RETRY_MS);
   }
 
   async #retry(): Promise<void> {
@@ -140,7 +155,7 @@ export class Reloading {
   async #take(isRestart: boolean, { isQuiet }: { readonly isQuiet: boolean }): Promise<void> {
     try {
       await this.#settle();
-      const loaded = readConfig(this.#options.file);
+      const loaded = this.#read();
       // Changed while it was read: what was read is taken on, and then what there is by now.
       if ((await fingerprintOf(this.#files)) !== this.#seen) this.#wanted.add('reload');
       this.#files = [this.#options.file, ...loaded.files];
@@ -149,6 +164,16 @@ export class Reloading {
       else await this.#apply(loaded);
     } catch (error) {
       this.#refused(error, isQuiet);
+    }
+  }
+
+  /** @throws ConfigError */
+  #read(): LoadedConfig {
+    const beganMs = systemClock.now();
+    try {
+      return readAgain(this.#options.file);
+    } finally {
+      this.#readMs = systemClock.now() - beganMs;
     }
   }
 
@@ -230,7 +255,7 @@ export class Reloading {
     if (isQuiet && !isNews) return;
     metrics.refused += 1;
     if (error instanceof ConfigError)
-      for (const { line, column, path, message } of error.problems)
+      for (const { line, column, path, message } of error.problems.slice(0, MAX_LOGGED))
         log.error({ line, column, key: path }, message);
     const code = error instanceof SidestreamError ? error.code : undefined;
     const why = error instanceof ConfigError ? { problems: error.problems.length } : { error: text };

@@ -1,13 +1,13 @@
 import { createBridge } from '../bridge/bridge.ts';
 import type { Bridge } from '../bridge/contract.ts';
 import { systemClock } from '../clock.ts';
-import { readConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf, SidestreamError } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { ReloadMetrics } from '../metrics.ts';
 import { workerCount } from '../workers/cpus.ts';
 import { Primary } from '../workers/primary.ts';
+import { readAtStart } from './config-files.ts';
 import { type Reloadable, Reloading } from './reloading.ts';
 import { EXIT_FAILURE, EXIT_OK, report } from './report.ts';
 
@@ -23,8 +23,8 @@ export interface Program {
 /** Runs until a signal, drains, and gives the exit status. */
 export async function serve(file: string, program: Program): Promise<number> {
   const { exit } = program;
-  const loaded = readConfig(file);
-  const { config, notices } = loaded;
+  const start = readAtStart(file);
+  const { config, notices } = start.loaded;
   // EPIPE: whoever read the log has gone. The streams have not.
   process.stdout.on('error', () => undefined);
   const log = createLog(config.log, process.stdout);
@@ -44,7 +44,7 @@ export async function serve(file: string, program: Program): Promise<number> {
     );
     exit(EXIT_FAILURE);
   };
-  const reloading = new Reloading({ file, loaded, service, log, metrics, crash });
+  const reloading = new Reloading({ file, start, service, log, metrics, crash });
   process.on('SIGHUP', () => reloading.request('reload'));
   process.on('SIGUSR2', () => reloading.request('restart'));
   process.on('uncaughtException', crash);

@@ -1,4 +1,4 @@
-import { type Excerpt, excerpt, HIDDEN, type Mask } from './excerpt.ts';
+import { type Excerpt, excerpt, HIDDEN, type Mask, Masks } from './excerpt.ts';
 import { ANY_TEXT } from './keys.ts';
 import { KEY_NAME, lookUp, type Path, walk } from './outline.ts';
 import {
@@ -39,6 +39,7 @@ export function discloseTree(text: string, root: SourceNode, discarded: readonly
     ...odd.map(({ span }) => ({ ...span, text: HIDDEN })),
   ];
   const hidden = new Set(masks.map((mask) => mask.start));
+  const placed = new Masks(masks);
   const hiddenAt = (path: Path) =>
     [...scalarsAt(root, path)].filter(({ scalar }) => hidden.has(scalar.written.start));
   return {
@@ -48,7 +49,7 @@ export function discloseTree(text: string, root: SourceNode, discarded: readonly
       if (names.length === 0) return 'not shown: it may be a secret';
       return `not shown: it comes from the environment, ${[...new Set(names)].join(', ')}`;
     },
-    excerpt: (offset) => excerpt(text, masks, offset),
+    excerpt: (offset) => excerpt(text, placed, offset),
   };
 }
 

@@ -16,14 +16,40 @@ export const HIDDEN = '***';
 /** Longer lines are cut to a window around the caret. */
 const EXCERPT_WIDTH = 120;
 
+/** Masks where they are found by a place in the text: there may be thousands of problems, and of masks. */
+export class Masks {
+  readonly #sorted: readonly Mask[];
+  readonly #longest: number;
+
+  constructor(masks: readonly Mask[]) {
+    this.#sorted = [...masks].sort((a, b) => a.start - b.start);
+    this.#longest = masks.reduce((longest, { start, end }) => Math.max(longest, end - start), 0);
+  }
+
+  /** Those that reach into a stretch, by where they begin. */
+  within(start: number, end: number): Mask[] {
+    let [low, high] = [0, this.#sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#sorted[middle]?.start ?? 0) + this.#longest > start) high = middle;
+      else low = middle + 1;
+    }
+    const found: Mask[] = [];
+    for (let index = low; index < this.#sorted.length; index += 1) {
+      const mask = this.#sorted[index];
+      if (mask === undefined || mask.start >= end) break;
+      if (mask.end > start) found.push(mask);
+    }
+    return found;
+  }
+}
+
 /** The line around an offset, masked. */
-export function excerpt(text: string, masks: readonly Mask[], offset: number): Excerpt {
+export function excerpt(text: string, masks: Masks, offset: number): Excerpt {
   const start = text.lastIndexOf('\n', offset - 1) + 1;
   const newline = text.indexOf('\n', offset);
   const end = newline < 0 ? text.length : newline;
-  const onLine = masks
-    .filter((mask) => mask.start < end && mask.end > start)
-    .sort((a, b) => a.start - b.start);
+  const onLine = masks.within(start, end);
   let shown = '';
   let caret = -1;
   let at = start;

@@ -5,6 +5,9 @@ import type { Form } from './keys.ts';
 import { below, formatPath, type Outline, outline, type Path } from './outline.ts';
 import type { Settings } from './schema.ts';
 
+/** Far above any key. */
+const MAX_SECRET_BYTES = 1024 * 1024;
+
 /** A file that the config names. */
 export interface NamedFile {
   /** Absolute. */
@@ -56,6 +59,8 @@ function* namesIn(
 function readSecret(path: string): NamedFile | string {
   const problem = unreadable(path);
   if (problem !== undefined) return problem;
+  if (statSync(path).size > MAX_SECRET_BYTES)
+    return 'is larger than 1 MiB: the secret must stand in it alone';
   const content = readFileSync(path, 'utf8').trim();
   if (content === '') return 'is empty: the secret must stand in it';
   return { path, content };

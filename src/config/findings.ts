@@ -35,12 +35,14 @@ export interface Judgement {
 
 /** Judges by the paths at which something is wrong. */
 export function judge(wrong: readonly Path[]): Judgement {
-  return {
-    readable: (...path) => !wrong.some((bad) => leadsTo(bad, path)),
-    sound: (...path) => !wrong.some((bad) => leadsTo(bad, path) || leadsTo(path, bad)),
-  };
+  const bad = new Set(wrong.map((path) => JSON.stringify(path)));
+  // With many routes many may be wrong: nobody waits until each was held against each.
+  const above = new Set(wrong.flatMap(leadingTo));
+  const readable = (...path: Path) => !leadingTo(path).some((place) => bad.has(place));
+  return { readable, sound: (...path) => readable(...path) && !above.has(JSON.stringify(path)) };
 }
 
-function leadsTo(prefix: Path, path: Path): boolean {
-  return prefix.length <= path.length && prefix.every((step, index) => step === path[index]);
+/** A path and all around it, each as text. */
+function leadingTo(path: Path): string[] {
+  return Array.from({ length: path.length + 1 }, (_, length) => JSON.stringify(path.slice(0, length)));
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
   CST,
@@ -44,8 +44,11 @@ export {
   formatProblems,
 } from './problems.ts';
 
-/** Far above what thousands of routes take. */
-const MAX_FILE_CHARACTERS = 4 * 1024 * 1024;
+/** What a ConfigMap may hold, and above what thousands of routes take: the parser takes up to some hundred times as much memory. */
+const MAX_FILE_CHARACTERS = 1024 * 1024;
+/** No text that long takes more bytes: what does is not even read. */
+const MAX_FILE_BYTES = 4 * MAX_FILE_CHARACTERS;
+const TOO_LARGE = 'the file is larger than 1 MiB';
 /** Deeper text makes the parser run out of stack, which Node does not always survive. */
 const MAX_NESTING = 64;
 /** Columns of indentation; the same danger by another way. */
@@ -67,15 +70,16 @@ export interface LoadedConfig {
  * @throws ConfigError CONFIG_UNREADABLE, or CONFIG_INVALID with every problem of the file
  */
 export function readConfig(file: string, env: Environment = process.env): LoadedConfig {
-  let text: string;
+  let text: string | undefined;
   try {
-    text = readFileSync(file, 'utf8');
+    if (statSync(file).size <= MAX_FILE_BYTES) text = readFileSync(file, 'utf8');
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
     const message = `cannot be read (${code}): name another file with --config FILE`;
     throw new ConfigError('CONFIG_UNREADABLE', [{ file, line: 1, column: 1, path: '', message }], { cause });
   }
-  return parseConfig(text, file, env);
+  if (text !== undefined) return parseConfig(text, file, env);
+  throw new ConfigError('CONFIG_INVALID', [{ file, line: 1, column: 1, path: '', message: TOO_LARGE }]);
 }
 
 /** {@link readConfig} for those who want no notices. */
@@ -183,7 +187,8 @@ function readTree(reading: Reading): SourceNode | undefined {
   const tooLarge = findTooLarge(text);
   if (tooLarge !== undefined) {
     lines.addNewLine(0);
-    for (const { index } of text.matchAll(/\n/g)) lines.addNewLine(index + 1);
+    // Up to there: in a large file the lines alone would take more memory than there may be.
+    for (const { index } of text.slice(0, tooLarge.offset).matchAll(/\n/g)) lines.addNewLine(index + 1);
     complaints.push(tooLarge);
     return undefined;
   }
@@ -238,7 +243,7 @@ function openingOf(offset: number, document: Document.Parsed): number | undefine
 /** What must not reach the parser. */
 function findTooLarge(text: string): Fault | undefined {
   const path = '';
-  if (text.length > MAX_FILE_CHARACTERS) return { offset: 0, path, message: 'the file is larger than 4 MiB' };
+  if (text.length > MAX_FILE_CHARACTERS) return { offset: 0, path, message: TOO_LARGE };
   const offset = findTooDeep(text);
   return offset === undefined
     ? undefined

@@ -89,15 +89,17 @@ function unknownKey(parent: Path, name: string): Finding {
   return {
     path: [...parent, name],
     at: 'key',
-    message: `is not a key here: ${near === undefined ? elsewhere(name, known) : `did you mean ${near}?`}`,
+    message: `is not a key here: ${near === undefined ? elsewhere(parent, name, known) : `did you mean ${near}?`}`,
   };
 }
 
-/** Where a key of that very name is known, or what is known in its place. */
-function elsewhere(name: string, known: readonly string[]): string {
-  const places = [...walk()].filter(({ path }) => path.at(-1) === name).map(({ path }) => formatPath(path));
-  if (places.length > 0) return `did you mean ${places.join(' or ')}?`;
-  return `known are ${known.join(', ')}`;
+/** Where a key of that very name is known, or what is known in its place: of another section's key it may be the name by chance. */
+function elsewhere(parent: Path, name: string, known: readonly string[]): string {
+  const places = [...walk()].filter(({ path }) => path.at(-1) === name);
+  const isNear = places.some(({ path }) => parent.every((step, i) => path[i] === '*' || path[i] === step));
+  const meant = `did you mean ${places.map(({ path }) => formatPath(path)).join(' or ')}?`;
+  if (isNear) return meant;
+  return `known are ${known.join(', ')}${places.length > 0 ? `; or ${meant}` : ''}`;
 }
 
 function pathOf(path: readonly PropertyKey[] | undefined): Path {

@@ -46,12 +46,13 @@ export function actingOperations<S>(deps: ActingDeps<S>): Served[] {
   return [
     spread(subscribe, {
       part,
+      check({ channels }) {
+        if (channels.some((channel) => deps.resolve(channel) === undefined))
+          throw new ControlError('CHANNEL_NOT_FOUND', 'no route serves a channel of these');
+      },
       each(input) {
         const channels = [...new Set(input.channels)];
         const found = channels.flatMap((channel) => deps.resolve(channel) ?? []);
-        // The same on every instance: nothing was done anywhere.
-        if (found.length < channels.length)
-          throw new ControlError('CHANNEL_NOT_FOUND', 'no route serves a channel of these');
         const how = { isVouched: input.vouched ?? false };
         return actOn(deps, input, channels, (stream) => deps.subscribe(stream, found, how));
       },

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ControlError, type Spec } from './operation.ts';
+import { printable } from './printable.ts';
 
 /** Longest part of an unknown field's name that is said back, in UTF-16 units. */
 const MAX_NAME_LENGTH = 40;
@@ -37,6 +38,7 @@ function fieldsOf(schema: unknown): string[] {
   return Object.keys(schema.shape ?? {});
 }
 
+/** It is logged, and sent back in a header. */
 function clip(text: string): string {
-  return text.slice(0, MAX_NAME_LENGTH);
+  return printable(text.slice(0, MAX_NAME_LENGTH));
 }

@@ -61,6 +61,12 @@ export interface Spread<I, P, O> {
   /** What an instance answers, checked when it arrives. */
   readonly part: z.ZodType<P>;
   /**
+   * Refuses, before anybody is asked, what this instance cannot have done. Instances may differ, as while a new config goes round: one
+   * that is asked by another and would refuse counts as missing, and does nothing.
+   * @throws ControlError
+   */
+  check?(input: I): void;
+  /**
    * What this instance does and says.
    * @throws ControlError one that any instance throws refuses the whole call, though others may have acted: what is only unknown
    * here belongs into the part. Of CONTROL_FAILED, CONTROL_BUSY and CONTROL_UNAVAILABLE the instance counts as missing.

@@ -16,11 +16,20 @@ export async function takePart(
   caller: Caller,
   log: Logger,
 ): Promise<Outcome> {
+  const refused = (error: unknown) => toRefusal(error, served.spec.name, log);
+  try {
+    served.check?.(input);
+  } catch (error) {
+    const { code, message } = refused(error);
+    // Who coordinates it knows better, or would not have asked.
+    const isAsked = caller.coordinator !== undefined;
+    return { ok: false, error: { code: isAsked ? 'CONTROL_UNAVAILABLE' : code, message } };
+  }
   try {
     const part = await served.each(input, caller);
     return { ok: true, answer: part as Readonly<Record<string, unknown>> };
   } catch (error) {
-    return { ok: false, error: toRefusal(error, served.spec.name, log) };
+    return { ok: false, error: refused(error) };
   }
 }
 

@@ -176,6 +176,7 @@ export class Plane {
   async #spread(served: AnySpread, object: object, input: unknown, caller: Caller): Promise<unknown> {
     const { peers, log } = this.#options;
     await this.#settled();
+    served.check?.(input);
     const known = peers.all.map(({ instance }) => instance);
     const payload = Buffer.from(JSON.stringify(object));
     const headers = callerHeaders(caller);

@@ -6,7 +6,7 @@ import { presence } from './operations/presence.ts';
 export interface Members {
   page(
     channel: string,
-    query: { readonly limit: number; readonly after: string | undefined },
+    query: { readonly limit: number; readonly after: string | undefined; readonly maxBytes: number },
   ): {
     readonly channel: string;
     readonly count: number;
@@ -25,9 +25,11 @@ export interface PresenceDeps {
   readonly router: Pick<Router, 'resolve'>;
   /** Absent where no route has presence. */
   readonly members: Members | undefined;
+  /** What an answer may take. */
+  maxAnswerBytes(): number;
 }
 
-export function presenceOperations({ router, members }: PresenceDeps): Served[] {
+export function presenceOperations({ router, members, maxAnswerBytes }: PresenceDeps): Served[] {
   return [
     single(presence, ({ channel, limit, after }) => {
       const destination = router.resolve(channel);
@@ -35,7 +37,7 @@ export function presenceOperations({ router, members }: PresenceDeps): Served[] 
         throw new ControlError('CHANNEL_NOT_FOUND', 'no route has a channel of this name');
       if (members === undefined || destination.route.config.presence === undefined)
         throw new ControlError('NOT_PERMITTED', 'the route of this channel has no presence');
-      const page = members.page(channel, { limit, after });
+      const page = members.page(channel, { limit, after, maxBytes: maxAnswerBytes() });
       return {
         ...page,
         members: page.members.map((member) => ({ ...member, claims: member.claims && { ...member.claims } })),

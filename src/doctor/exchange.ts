@@ -138,7 +138,10 @@ function exchangeHttp2(ask: Ask, listener: ExchangeListener): () => void {
 
 /** A session over HTTP/2, for several exchanges; the caller destroys it. */
 export function connectSession(url: URL, trust: Trust): ClientHttp2Session {
-  return connectHttp2(url.origin, tlsOptions(trust)).on('error', () => undefined);
+  // Each exchange listens for its errors; Node takes more than ten for a leak, and says so on the terminal.
+  return connectHttp2(url.origin, tlsOptions(trust))
+    .setMaxListeners(0)
+    .on('error', () => undefined);
 }
 
 function joined(

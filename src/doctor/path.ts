@@ -27,6 +27,15 @@ export interface Opening {
   readonly url?: URL;
 }
 
+/** What a request's header may hold. RFC 9110 5.5. */
+const HEADER_VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
+
+/** The header by which a browser brings a cursor, as UTF-8; `undefined` where a header cannot hold it. WHATWG HTML 9.2.3. */
+export function cursorHeader(cursor: string): { readonly 'last-event-id': string } | undefined {
+  const value = Buffer.from(cursor).toString('latin1');
+  return HEADER_VALUE.test(value) ? { 'last-event-id': value } : undefined;
+}
+
 /** The real path to the bridge, as the checks walk it. */
 export class Path {
   readonly options: PathOptions;

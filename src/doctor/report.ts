@@ -1,10 +1,8 @@
 import type { Finding, Verdict } from './finding.ts';
-import { plural, printable, withoutSecrets } from './words.ts';
+import { MIN_SECRET_LENGTH, plural, printable, withoutSecrets } from './words.ts';
 
 /** Parameters of Sidestream's own that hold no secret. */
 const PLAIN_PARAMETERS: ReadonlySet<string> = new Set(['channels', 'lastEventId', 'errors', 'wait', 'limit']);
-/** What is shorter would be found everywhere, and is no secret. */
-const MIN_SECRET_LENGTH = 6;
 
 export interface Report {
   /** As it may be shown. */
@@ -36,8 +34,15 @@ export function createReport(url: URL, findings: readonly Finding[], secrets: re
   };
 }
 
+/** Each as it is meant and as it stands there: written anew, `+` and the small letters of `%2f` would be others. */
 function secretParameters(url: URL): string[] {
-  return [...url.searchParams].filter(([name]) => !PLAIN_PARAMETERS.has(name)).map(([, value]) => value);
+  return url.search
+    .slice(1)
+    .split('&')
+    .flatMap((pair) => {
+      const [[name, value] = ['', '']] = new URLSearchParams(pair);
+      return PLAIN_PARAMETERS.has(name) ? [] : [value, pair.slice(pair.indexOf('=') + 1 || pair.length)];
+    });
 }
 
 function shownUrl(url: URL): string {

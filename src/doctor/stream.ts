@@ -94,7 +94,7 @@ export class Stream {
     });
   }
 
-  /** Gives it up. Who waits is told, and `ending` stays empty: it was not ended from there. */
+  /** Gives it up: nothing more is seen of it, and `ending` stays empty, since it was not ended from there. */
   abort(): void {
     this.#exchange.abort();
     this.#decoder?.destroy();

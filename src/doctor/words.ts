@@ -1,3 +1,5 @@
+/** What is shorter would be found everywhere, and is no secret. In UTF-16 units. */
+export const MIN_SECRET_LENGTH = 6;
 /** Longest text of somebody else's that is shown, in UTF-16 units. */
 const MAX_FOREIGN_LENGTH = 80;
 
@@ -31,6 +33,19 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
   let clean = text;
   for (const secret of secrets)
     for (const form of new Set([secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]))
-      if (form !== '') clean = clean.replaceAll(form, '***');
+      if (form !== '') clean = withoutBeginning(clean.replaceAll(form, '***'), form);
   return clean;
+}
+
+/** The same of what {@link foreign} has left of a secret: its beginning, before the ellipsis. */
+function withoutBeginning(text: string, secret: string): string {
+  const parts = text.split('…');
+  const last = parts.pop() ?? '';
+  return [...parts.map((part) => withoutEnd(part, secret)), last].join('…');
+}
+
+function withoutEnd(part: string, secret: string): string {
+  for (let length = Math.min(part.length, secret.length); length >= MIN_SECRET_LENGTH; length -= 1)
+    if (part.endsWith(secret.slice(0, length))) return `${part.slice(0, -length)}***`;
+  return part;
 }

@@ -40,13 +40,19 @@ export interface SubscribeChoices {
 
 /** How often it is looked whether a client that came from a replica further on has been caught up with, in milliseconds. */
 const OVERTAKEN_MS = 100;
-/** Acts that may wait for one stream. */
-const MAX_WAITING = 16;
+/** Acts on one stream that may be under way and wait. */
+const MAX_ACTS = 16;
+
+/** The acts on one stream, one after the other. */
+interface Line {
+  last: Promise<unknown>;
+  acts: number;
+}
 
 /** Puts live streams on channels and takes them off. What is done to one stream is done one after the other. */
 export class Acts {
   readonly #options: ActsOptions;
-  readonly #last = new WeakMap<Connection, { readonly done: Promise<unknown>; waiting: number }>();
+  readonly #lines = new WeakMap<Connection, Line>();
 
   constructor(options: ActsOptions) {
     this.#options = options;
@@ -105,25 +111,29 @@ export class Acts {
     act: (connection: Connection, signal: AbortSignal) => Promise<Refusals>,
   ): Promise<Refusals> {
     if (!(stream instanceof Connection)) return allRefused(channels, 'POLL');
-    const before = this.#last.get(stream);
-    if (before !== undefined && before.waiting >= MAX_WAITING) return allRefused(channels, 'NOT_LIVE');
+    const line = this.#lines.get(stream) ?? { last: Promise.resolve(), acts: 0 };
+    if (line.acts >= MAX_ACTS) return allRefused(channels, 'NOT_LIVE');
+    const before = line.last;
     const controller = new AbortController();
     const { signal } = controller;
     const run = async () => {
-      await before?.done;
+      await before;
       await new Promise<void>((resolve) => stream.whenSettled(resolve));
       return signal.aborted || !stream.isLive ? allRefused(channels, 'NOT_LIVE') : act(stream, signal);
     };
-    const done = run();
-    this.#last.set(stream, { done, waiting: (before?.waiting ?? 0) + 1 });
     const timer = new Timer({ onDue: () => controller.abort() });
     this.#options.wheel.schedule(timer, this.#options.patienceMs);
     const over = new Promise<Refusals>((resolve) => {
       signal.addEventListener('abort', () => resolve(allRefused(channels, 'NOT_LIVE')));
     });
-    const refusals = await Promise.race([done, over]);
+    // One that is over does nothing any more: the next need not wait for what it still waits for.
+    const ended = Promise.race([run(), over]);
+    this.#lines.set(stream, line);
+    line.last = ended;
+    line.acts += 1;
+    const refusals = await ended;
+    line.acts -= 1;
     this.#options.wheel.cancel(timer);
-    if (this.#last.get(stream)?.done === done) this.#last.delete(stream);
     return refusals;
   }
 

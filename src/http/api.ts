@@ -135,9 +135,11 @@ export class Api {
     if (this.#underWay >= MAX_UNDER_WAY)
       throw new ApiRefusal('CONTROL_BUSY', `${MAX_UNDER_WAY} calls are under way; try again in a moment`);
     this.#underWay += 1;
+    // Before the body: a socket that has gone by then tells no address, and the log has to have one.
+    const caller = callerOf(request);
     try {
       const payload = await this.#payloadOf(operation, request, response);
-      return await this.#options.call(operation.name, payload, callerOf(request));
+      return await this.#options.call(operation.name, payload, caller);
     } finally {
       this.#underWay -= 1;
     }
@@ -185,7 +187,8 @@ function callerOf({ headers, socket }: IncomingMessage): ApiCaller {
   return {
     via: 'http',
     ...(address !== undefined && { address }),
-    ...(typeof name === 'string' && name !== '' && { name }),
+    // Bytes, which node has for Latin-1; over NATS they are UTF-8.
+    ...(typeof name === 'string' && name !== '' && { name: Buffer.from(name, 'latin1').toString() }),
     ...(trace !== undefined && { trace }),
   };
 }

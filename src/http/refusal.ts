@@ -106,16 +106,22 @@ export function refusal(
 /** Writes the whole answer to a request, and ends it. */
 export function writeAnswer(
   res: HttpResponse,
-  { method }: Ask,
+  { method, hasBody, contentLength }: Ask,
   { status, headers, body, close }: Answer,
 ): void {
   res.writeStatus(status);
   for (const [name, value] of headers) res.writeHeader(name, value);
+  // uWebSockets.js knows no trailers (RFC 9112 7.1.2): it takes what stands in them for the next request. A proxy that passes them on
+  // must not find the answer to that on a connection which it then uses for somebody else.
+  const isUnsure = hasBody && contentLength === '';
   // RFC 9110 9.3.2: what followed the head of an answer to HEAD would be taken for the next answer.
   // No arguments, not even `undefined`: given a length uWebSockets.js waits for that body, or ends the process.
-  if (status.startsWith('204') || method === 'head') res.endWithoutBody();
+  if (status.startsWith('204') || method === 'head') {
+    if (isUnsure) res.writeHeader('Connection', 'close');
+    res.endWithoutBody();
+  }
   // With `close` uWebSockets.js writes `Connection: close` itself.
-  else res.end(body, close);
+  else res.end(body, close || isUnsure);
 }
 
 /** Headers of every stream besides its type. */

@@ -62,6 +62,8 @@ export interface Upstream {
 export interface Archive {
   /** The newest position that exists. Rejects where that cannot be known now. */
   newest(): Promise<number>;
+  /** When what is at a position was published, in milliseconds since the Unix epoch; `undefined` where nothing is, or that cannot be known. Rejects where it may be known later. */
+  timeOf?(offset: number): Promise<number | undefined>;
   /** Reads publications of one channel. Rejects where that is not possible now and may be later. */
   read(destination: Destination, range: ArchiveRange): Promise<ArchivePage>;
 }

@@ -5,12 +5,13 @@ import type { Channel, Subscriber } from '../hub/channel.ts';
 import type { Publication, Source } from '../hub/source.ts';
 import type { Logger } from '../log.ts';
 import type { Destination, Route } from '../routing/router.ts';
+import { Marks } from './marks.ts';
 import { InboxMetrics } from './metrics.ts';
 import { type Listing, PendingList, type PendingQuery } from './pending.ts';
 import { type Mark, positionOf, wanted } from './position.ts';
 import { type Counted, Reading } from './reading.ts';
 import { InboxRefusal } from './refusal.ts';
-import { compact, isRead, MAX_READ_SINGLY, merge, nothingRead, type ReadState, toState } from './state.ts';
+import { compact, isRead, MAX_READ_SINGLY, merge, type ReadState, reachOf, toState } from './state.ts';
 import { ReadStore } from './store.ts';
 import { Tally, toCount, type UnreadCount } from './tally.ts';
 import { watched } from './watched-source.ts';
@@ -51,6 +52,7 @@ export class Inbox {
   readonly #options: InboxOptions;
   readonly #store: ReadStore;
   readonly #reading: Reading;
+  readonly #marks: Marks;
   readonly #sources = new WeakMap<Route, Source>();
   readonly #watched = new WeakMap<Route, Source>();
   readonly #tallies = new Map<string, Tally>();
@@ -62,6 +64,7 @@ export class Inbox {
     this.#options = options;
     this.#store = new ReadStore({ name: bucket, clock, log, metrics });
     this.#reading = new Reading({ clock, metrics });
+    this.#marks = new Marks({ clock, log, reading: this.#reading, store: this.#store });
     this.rerouted(routes);
   }
 
@@ -133,7 +136,7 @@ export class Inbox {
       clock,
       wheel,
       reading: this.#reading,
-      store: this.#store,
+      marks: this.#marks,
       isRead: () => subscribers(channel) > 0,
       tell: (count) => {
         this.metrics.pushes += 1;
@@ -177,7 +180,9 @@ export class Inbox {
     const missedThrough = await this.#reading.run(destination, () =>
       this.#reading.unread(destination, source, { state, through: newest }, (unread) => list.show(unread)),
     );
-    return list.answer(destination.channel, state, missedThrough);
+    const answer = list.answer(destination.channel, state, missedThrough);
+    if (answer.more === undefined) this.#compare(destination.channel, answer.unread, newest);
+    return answer;
   }
 
   /** Marks messages as read; gives what is unread then. @throws InboxRefusal */
@@ -223,16 +228,22 @@ export class Inbox {
       throw new InboxRefusal('INBOX_POSITION', `no message of this inbox has the offset ${stranger}`);
   }
 
+  /** What its limits or a purge take from the stream, nobody is told of: a count that has more than was found up to there is made anew, and not from memory. */
+  #compare(channel: string, found: number, through: number): void {
+    const tally = this.#tallies.get(channel);
+    const waiting = tally?.counted?.unread.waiting ?? [];
+    if (waiting.filter(({ offset }) => offset <= through).length > found) tally?.misled();
+  }
+
   /** What was read by now, of the log as it is. @throws InboxRefusal INBOX_UNAVAILABLE */
   async #state(destination: Destination): Promise<ReadState> {
     const { channel } = destination;
-    const stored = await this.#store.get(channel);
-    const { epoch } = this.#source(destination).log;
-    if (epoch === undefined) throw new InboxRefusal('INBOX_UNAVAILABLE', 'the stream is not followed yet');
+    const remembered = this.#tallies.get(channel)?.counted?.unread.state;
+    const { state, isVoid } = await this.#marks.get(destination, this.#source(destination), remembered);
     const tally = this.#tallies.get(channel);
-    if (stored !== undefined) tally?.learned(stored);
-    const state = merge(stored ?? nothingRead(epoch), nothingRead(epoch));
-    return merge(state, tally?.counted?.unread.state ?? state);
+    if (isVoid) tally?.annulled(state);
+    else tally?.learned(state);
+    return merge(tally?.counted?.unread.state ?? state, state);
   }
 
   async #counted(destination: Destination, state: ReadState): Promise<Counted> {
@@ -267,7 +278,11 @@ export class Inbox {
     if (typeof channel !== 'string') return;
     const tally = this.#tallies.get(channel);
     const state = tally && toState(channel, value);
-    if (state !== undefined) tally?.learned(state);
+    if (tally === undefined || state === undefined) return;
+    // What has not come here yet may be what the stream does not have: it is stored, and looked up.
+    const isKnown = reachOf(state) <= tally.source.log.offset;
+    if (isKnown || state.epoch !== tally.source.log.epoch) tally.learned(state);
+    else tally.suspect();
   }
 }
 

@@ -41,6 +41,8 @@ export class PendingList {
   readonly #query: PendingQuery;
   readonly #after: number;
   #first: readonly Kept[] = [];
+  /** The first for which there was no room: what comes behind it is none of the first, whichever part it is in. */
+  #end: Kept | undefined;
   #asked = 0;
   #unread = 0;
 
@@ -55,12 +57,18 @@ export class PendingList {
     const asked = unread.filter(({ offset }) => offset > this.#after);
     this.#unread += unread.length;
     this.#asked += asked.length;
-    const isUrgentFirst = this.#query.order === 'priority';
-    const inOrder = [...asked, ...this.#first].sort(
-      (a, b) => (isUrgentFirst ? rank(b) - rank(a) : 0) || a.offset - b.offset,
-    );
+    const end = this.#end;
+    const inOrder = [...asked, ...this.#first]
+      .filter((kept) => end === undefined || this.#compare(kept, end) < 0)
+      .sort((a, b) => this.#compare(a, b));
     const sizeOf = ({ publication }: Kept) => publication.data.length;
     this.#first = fitting(inOrder.slice(0, this.#query.limit), sizeOf);
+    this.#end = inOrder[this.#first.length] ?? end;
+  }
+
+  #compare(a: Kept, b: Kept): number {
+    const byRank = this.#query.order === 'priority' ? rank(b) - rank(a) : 0;
+    return byRank || a.offset - b.offset;
   }
 
   /** The answer; what lies up to `missedThrough` was not shown. */

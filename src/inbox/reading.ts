@@ -68,17 +68,35 @@ export class Reading {
     return Math.max(newest ?? 0, log.offset);
   }
 
-  /** @throws InboxRefusal INBOX_UNAVAILABLE */
-  async count(destination: Destination, source: Source, state: ReadState): Promise<Counted> {
+  /** The same, and surely as the stream itself says now, or further: not what is left to go by where it does not. @throws InboxRefusal INBOX_UNAVAILABLE */
+  async end(destination: Destination, source: Source): Promise<number> {
+    const newest = await this.newest(source);
+    const range = { from: { kind: 'last', count: 1 }, through: newest, limit: 1, maxBytes: 1 } as const;
+    const read = await this.#try(async () => source.archive?.read(destination, range));
+    if (read === undefined || read.cut === 'unavailable') throw unavailable();
+    return newest;
+  }
+
+  /** When what is at a position was published, in milliseconds since the Unix epoch, if that is to be had. @throws InboxRefusal INBOX_UNAVAILABLE */
+  async timeOf({ archive }: Source, offset: number): Promise<number | undefined> {
+    return this.#try(async () => archive?.timeOf?.(offset));
+  }
+
+  /** `mayRemember`: whether what memory has will do. @throws InboxRefusal INBOX_UNAVAILABLE */
+  async count(
+    destination: Destination,
+    source: Source,
+    state: ReadState,
+    mayRemember = true,
+  ): Promise<Counted> {
     const through = await this.newest(source);
     const unread = new Unread(state);
-    const inMemory = fromMemory(destination, source, state.through, through);
+    const inMemory = mayRemember ? fromMemory(destination, source, state.through, through) : undefined;
     if (inMemory !== undefined) {
       this.#options.metrics.counts.memory += 1;
-      const nowMs = this.#options.clock.wall();
       // Not what memory has itself: that is a frame, and must go when memory lets go of it.
-      for (const { offset, expiresMs } of inMemory)
-        if ((expiresMs ?? Infinity) > nowMs) unread.add({ offset, expiresMs });
+      for (const { offset, expiresMs } of inMemory) unread.add({ offset, expiresMs });
+      unread.expire(this.#options.clock.wall());
     } else {
       this.#options.metrics.counts.stream += 1;
       const waiting: Waiting[] = [];

@@ -20,6 +20,11 @@ export function isRead({ through, read }: ReadState, offset: number): boolean {
   return offset <= through || includes(read, offset);
 }
 
+/** The last position that it has for read. */
+export function reachOf({ through, read }: ReadState): number {
+  return read.at(-1) ?? through;
+}
+
 /** What is read by either, of the same epoch; where they are of two, the second is what counts. Nothing that was read becomes unread. */
 export function merge(a: ReadState, b: ReadState): ReadState {
   if (a.epoch !== b.epoch) return b;

@@ -17,6 +17,21 @@ export interface ReadStoreOptions {
   readonly metrics: InboxMetrics;
 }
 
+/** What is to be stored instead of what is; `undefined`: nothing. */
+type Change = (stored: ReadState | undefined) => ReadState | undefined;
+
+/** What is stored now, and whether the change had anything new. */
+interface Changed {
+  readonly state: ReadState | undefined;
+  readonly isNew: boolean;
+}
+
+interface Asked {
+  readonly change: Change;
+  resolve(changed: Changed): void;
+  reject(error: unknown): void;
+}
+
 /** Times that a state is read and written again because another was quicker. */
 const MAX_TRIES = 20;
 /** How long until a bucket that could not be opened is tried again, in milliseconds; and where there is no JetStream for us, as NATS may log each attempt. */
@@ -33,6 +48,8 @@ export class ReadStore {
   #isConnected = false;
   #kv: KV | undefined;
   #opening: Promise<KV> | undefined;
+  /** By channel, where one is being written: who waits for the next writing. */
+  readonly #waiting = new Map<string, Asked[]>();
   /** In the clock's `now()`. */
   #retryAtMs = Number.NEGATIVE_INFINITY;
 
@@ -62,36 +79,57 @@ export class ReadStore {
     this.#lose();
   }
 
-  /** What was read of a channel; `undefined` where nothing is stored. @throws InboxRefusal INBOX_UNAVAILABLE */
-  async get(channel: string): Promise<ReadState | undefined> {
-    return this.#ask(async (kv) => (await load(kv, channel)).state);
+  /** What was read of a channel. @throws InboxRefusal INBOX_UNAVAILABLE */
+  async get(channel: string): Promise<Stored> {
+    return this.#ask((kv) => load(kv, channel));
   }
 
   /**
    * Stores what `change` makes of what is stored, if anything; gives what is stored then. It may be called several times.
    * @throws InboxRefusal INBOX_UNAVAILABLE, and what `change` throws
    */
-  async change(
-    channel: string,
-    change: (stored: ReadState | undefined) => ReadState | undefined,
-  ): Promise<{ readonly state: ReadState | undefined; readonly isNew: boolean }> {
-    return this.#ask(async (kv) => {
-      for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
-        const { state: stored, revision } = await load(kv, channel);
-        const state = change(stored);
-        if (state === undefined || (stored !== undefined && covers(stored, state)))
-          return { state: stored, isNew: false };
-        try {
-          const value = encodeState(channel, state);
-          await kv.put(keyOf(channel), value, { previousSeq: revision, timeout: REQUEST_TIMEOUT_MS });
-          return { state, isNew: true };
-        } catch (error) {
-          if (!isOvertaken(error)) throw error;
-          this.#options.metrics.conflicts += 1;
-        }
-      }
-      throw new Error(`others were quicker ${MAX_TRIES} times`);
+  change(channel: string, change: Change): Promise<Changed> {
+    return new Promise((resolve, reject) => {
+      const asked = { change, resolve, reject };
+      const waiting = this.#waiting.get(channel);
+      if (waiting === undefined) void this.#write(channel, [asked]);
+      else waiting.push(asked);
     });
+  }
+
+  /**
+   * What is asked for while a channel's state is being written goes into the next writing together: were each to write for itself, they would
+   * overtake each other, and of a hundred at once some would never have their turn. Never rejects.
+   */
+  async #write(channel: string, first: readonly Asked[]): Promise<void> {
+    for (let asked = first; asked.length > 0; asked = this.#waiting.get(channel) ?? []) {
+      this.#waiting.set(channel, []);
+      try {
+        const settle = await this.#ask((kv) => this.#writeTogether(kv, channel, asked));
+        settle();
+      } catch (error) {
+        for (const { reject } of asked) reject(error);
+      }
+    }
+    this.#waiting.delete(channel);
+  }
+
+  /** Gives what tells those who asked. */
+  async #writeTogether(kv: KV, channel: string, asked: readonly Asked[]): Promise<() => void> {
+    for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
+      const { state: stored, revision } = await load(kv, channel);
+      const { state, settle } = changed(stored, asked);
+      if (state === undefined || state === stored) return settle;
+      try {
+        const value = encodeState(channel, state);
+        await kv.put(keyOf(channel), value, { previousSeq: revision, timeout: REQUEST_TIMEOUT_MS });
+        return settle;
+      } catch (error) {
+        if (!isOvertaken(error)) throw error;
+        this.#options.metrics.conflicts += 1;
+      }
+    }
+    throw new Error(`others were quicker ${MAX_TRIES} times`);
   }
 
   /** A bucket that was deleted is made anew, and asked once more. */
@@ -161,17 +199,46 @@ export class ReadStore {
   }
 }
 
-interface Stored {
+/** What is stored of a channel. */
+export interface Stored {
   readonly state: ReadState | undefined;
+  /** When it was written, in milliseconds since the Unix epoch by the clock of NATS. Absent: never. */
+  readonly writtenMs: number | undefined;
   /** 0 where the key was never written. */
   readonly revision: number;
+}
+
+/** What several changes make of what is stored, one after the other; who throws changes nothing, and is told alone. */
+function changed(
+  stored: ReadState | undefined,
+  asked: readonly Asked[],
+): { readonly state: ReadState | undefined; readonly settle: () => void } {
+  let state = stored;
+  const settlements = asked.map(({ change, resolve, reject }) => {
+    try {
+      const next = change(state);
+      // Less than is stored is new as well: what is void.
+      const isNew =
+        next !== undefined && (state === undefined || !covers(state, next) || !covers(next, state));
+      if (isNew) state = next;
+      return () => resolve({ state, isNew });
+    } catch (error) {
+      return () => reject(error);
+    }
+  });
+  return {
+    state,
+    settle() {
+      for (const settlement of settlements) settlement();
+    },
+  };
 }
 
 /** What is none of ours is taken for nothing, and written over. */
 async function load(kv: KV, channel: string): Promise<Stored> {
   const entry = await kv.get(keyOf(channel));
   const state = entry?.operation === 'PUT' ? decodeState(channel, entry.value) : undefined;
-  return { state, revision: entry?.revision ?? 0 };
+  return { state, writtenMs: entry?.created.getTime(), revision: entry?.revision ?? 0 };
 }
 
 function isGone(error: unknown): boolean {

@@ -3,10 +3,9 @@ import type { Subscriber } from '../hub/channel.ts';
 import type { Publication, Source } from '../hub/source.ts';
 import { formatPosition } from '../protocol/cursor.ts';
 import type { Destination } from '../routing/router.ts';
+import type { Marks } from './marks.ts';
 import { endOf, type Reading } from './reading.ts';
-import { InboxRefusal } from './refusal.ts';
 import { covers, merge, nothingRead, type ReadState } from './state.ts';
-import type { ReadStore } from './store.ts';
 import type { Unread, Waiting } from './unread.ts';
 
 /** How many messages of a channel are unread, as it is told. */
@@ -25,7 +24,7 @@ export interface TallyOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly reading: Pick<Reading, 'run' | 'count'>;
-  readonly store: Pick<ReadStore, 'get'>;
+  readonly marks: Pick<Marks, 'get'>;
   /** Whether anybody is on the channel: otherwise nobody is told, and nothing is read for it. */
   isRead(): boolean;
   /** Tells all who are on the channel. */
@@ -60,6 +59,7 @@ export class Tally implements Due {
   #toldMs = Number.NEGATIVE_INFINITY;
   /** A count that failed is not tried again before. */
   #retryAtMs = Number.NEGATIVE_INFINITY;
+  #isMemoryGood = true;
   #isClosed = false;
 
   constructor(options: TallyOptions) {
@@ -68,6 +68,10 @@ export class Tally implements Due {
 
   get destination(): Destination {
     return this.#options.destination;
+  }
+
+  get source(): Source {
+    return this.#options.source;
   }
 
   /** What is unread, and up to which position that is known; absent where it is not known. */
@@ -95,6 +99,12 @@ export class Tally implements Due {
     this.#soon();
   }
 
+  /** It has what is gone from the stream, and so may memory. */
+  misled(): void {
+    this.#isMemoryGood = false;
+    this.broke();
+  }
+
   /** So much is read now, or was all along. */
   learned(state: ReadState): void {
     const { epoch } = this.#options.source.log;
@@ -103,6 +113,18 @@ export class Tally implements Due {
     this.#state = merge(this.#state ?? nothingRead(epoch), state);
     this.#unread?.read(this.#state);
     this.#soon();
+  }
+
+  /** What was known to be read is not true: only so much is. */
+  annulled(state: ReadState): void {
+    this.#forget();
+    this.broke();
+    this.learned(state);
+  }
+
+  #forget(): void {
+    this.#state = undefined;
+    this.#unread = undefined;
   }
 
   joined(subscriber: Subscriber): void {
@@ -164,16 +186,16 @@ export class Tally implements Due {
   }
 
   async #look(arrived: readonly Waiting[]): Promise<void> {
-    const { destination, source, store, reading, clock, isRead } = this.#options;
+    const { destination, source, marks, reading, clock, isRead } = this.#options;
     if (this.#isClosed || !isRead()) return;
-    const stored = await store.get(destination.channel);
-    const { epoch } = source.log;
-    if (epoch === undefined) throw new InboxRefusal('INBOX_UNAVAILABLE', 'the stream is not followed yet');
+    const { state, isVoid } = await marks.get(destination, source, this.#state);
+    const { epoch } = state;
     this.#stateMs = clock.now();
+    if (isVoid) this.#forget();
     if (this.#state?.epoch !== epoch) this.#state = nothingRead(epoch);
-    if (stored !== undefined) this.learned(stored);
+    this.learned(state);
     if (this.counted !== undefined) return;
-    const { unread, through } = await reading.count(destination, source, this.#state);
+    const { unread, through } = await reading.count(destination, source, this.#state, this.#isMemoryGood);
     // It broke meanwhile: what was counted may be of a log that is gone.
     if (this.#arrived !== arrived || source.log.epoch !== epoch) return;
     // Learned while it was counted.
@@ -193,7 +215,11 @@ export class Tally implements Due {
       tell(count);
       this.#told = text;
       this.#toldMs = clock.now();
-    } else for (const subscriber of this.#joined) tellOne(subscriber, count);
+    } else {
+      const isOn = ({ channels }: Subscriber) => channels.some(({ name }) => name === destination.channel);
+      // Others were taken off it while it was counted, and are not to know any more.
+      for (const subscriber of this.#joined) if (isOn(subscriber)) tellOne(subscriber, count);
+    }
     this.#joined.clear();
     const endsInMs = counted.unread.endsMs - clock.wall();
     // Looked at again once an hour at least: the wheel is not for longer times.

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import { type Shown, shown } from './member.ts';
-import type { Member, TrackedChannel } from './table.ts';
+import { type Shown, SOMEBODY, shown } from './member.ts';
+import type { Member } from './table.ts';
 
 export interface AnnouncerOptions {
   readonly clock: Clock;
@@ -57,14 +57,14 @@ export class Announcer {
   }
 
   joined(member: Member): void {
-    const pending = this.#of(member.channel);
+    const pending = this.#of(member);
     // Who was about to be told as gone has never been away, to who is told.
     if (pending === undefined || pending.left.delete(member.key)) return;
     pending.joined.set(member.key, shown(member.key, member.claims));
   }
 
   left(member: Member): void {
-    const pending = this.#of(member.channel);
+    const pending = this.#of(member);
     if (pending === undefined || pending.joined.delete(member.key)) return;
     pending.left.set(member.key, shown(member.key, undefined));
   }
@@ -85,8 +85,8 @@ export class Announcer {
     }
   }
 
-  #of({ name, tracking: { presence } }: TrackedChannel): Pending | undefined {
-    if (presence?.events !== true || presence.access !== 'readers') return undefined;
+  #of({ key, channel: { name }, tracking: { presence } }: Member): Pending | undefined {
+    if (key === SOMEBODY || presence?.events !== true || presence.access !== 'readers') return undefined;
     const known = this.#pending.get(name);
     if (known !== undefined) return known;
     // Nobody is there to be told.

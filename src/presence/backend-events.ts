@@ -8,6 +8,8 @@ export interface BackendEventsOptions {
   readonly events: readonly BackendEvent[];
   /** Milliseconds since the Unix epoch. */
   wall(): number;
+  /** Longest payload that NATS takes, in bytes; `undefined` while that is unknown. Default: unknown. */
+  maxPayloadBytes?(): number | undefined;
   /** False where it could not be sent. */
   publish(subject: string, payload: string): boolean;
 }
@@ -32,9 +34,19 @@ export class BackendEvents {
 
   /** `name`: the end of the subject, such as `channel.occupied`. `fields` may name another instance than this one. */
   tell(name: string, fields: Readonly<Record<string, unknown>>): void {
-    const { prefix, instance, wall, publish } = this.#options;
-    const payload = JSON.stringify({ instance, ...fields, time: new Date(wall()).toISOString() });
-    if (publish(`${prefix}.event.${name}`, payload)) this.counts.sent += 1;
+    const { prefix, publish } = this.#options;
+    if (publish(`${prefix}.event.${name}`, this.#payload(fields))) this.counts.sent += 1;
     else this.counts.dropped += 1;
+  }
+
+  /** How many bytes there is room for besides these fields in one message. */
+  room(fields: Readonly<Record<string, unknown>>): number {
+    const mostBytes = this.#options.maxPayloadBytes?.() ?? Number.POSITIVE_INFINITY;
+    return mostBytes - Buffer.byteLength(this.#payload(fields));
+  }
+
+  #payload(fields: Readonly<Record<string, unknown>>): string {
+    const { instance, wall } = this.#options;
+    return JSON.stringify({ instance, ...fields, time: new Date(wall()).toISOString() });
   }
 }

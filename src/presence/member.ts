@@ -17,7 +17,7 @@ export interface Shown {
 /** Claims that one member shows, in bytes of JSON. */
 const MAX_CLAIMS_BYTES = 1024;
 
-/** Names who is on a channel of which only counts whether anybody is there. */
+/** Names who is on a channel of which only counts whether anybody is there. Nobody is shown it, not even where that has changed a moment ago. */
 export const SOMEBODY = '';
 
 /** Names a member among those of a channel, on every instance alike: a user is one, on however many streams. */

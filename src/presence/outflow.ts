@@ -1,6 +1,6 @@
 import type { Bus } from '../cluster/bus.ts';
 
-export type OutflowBus = Pick<Bus, 'publish' | 'flush'>;
+type OutflowBus = Pick<Bus, 'publish' | 'flush'>;
 
 /** From so much on of which it is not known whether NATS has it, in characters, that is asked… */
 const ASK_FROM = 1024 * 1024;

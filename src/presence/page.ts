@@ -1,4 +1,4 @@
-import { type Shown, shown } from './member.ts';
+import { type Shown, SOMEBODY, shown } from './member.ts';
 import type { Member, TrackedChannel } from './table.ts';
 
 /** One member, as who asks is answered. */
@@ -21,7 +21,12 @@ export interface Page {
 export interface PageQuery {
   readonly limit: number;
   readonly after: string | undefined;
+  /** Most that the members take as JSON; one is listed always. Default: {@link MAX_BYTES}. */
+  readonly maxBytes?: number;
 }
+
+/** With what is around it, it fits into one NATS message (`max_payload`, 1 MiB). */
+const MAX_BYTES = 512 * 1024;
 
 /**
  * Some members of a channel, by the order of their keys: that is the same on every instance, so the next page may be asked of another.
@@ -30,13 +35,22 @@ export interface PageQuery {
 export function membersPage(
   { channel, count }: Pick<Page, 'channel' | 'count'>,
   tracked: TrackedChannel | undefined,
-  { limit, after }: PageQuery,
+  { limit, after, maxBytes = MAX_BYTES }: PageQuery,
 ): Page {
   const first = smallest(tracked?.members.values() ?? [], limit + 1, after);
-  const members = first.slice(0, limit);
-  const last = members.at(-1);
-  const hasMore = first.length > limit && last !== undefined;
-  return { channel, count, members: members.map(listed), ...(hasMore && { next: last.key }) };
+  const members = fitting(first.slice(0, limit).map(listed), maxBytes);
+  const last = first[members.length - 1];
+  const hasMore = first.length > members.length && last !== undefined;
+  return { channel, count, members, ...(hasMore && { next: last.key }) };
+}
+
+function fitting(members: readonly Listed[], maxBytes: number): readonly Listed[] {
+  let bytes = 0;
+  const end = members.findIndex((member, index) => {
+    bytes += Buffer.byteLength(JSON.stringify(member)) + 1;
+    return bytes > maxBytes && index > 0;
+  });
+  return end < 0 ? members : members.slice(0, end);
 }
 
 /** The `count` members with the smallest keys behind `after`, in order. */
@@ -45,7 +59,7 @@ function smallest(all: Iterable<Member>, count: number, after: string | undefine
   let bound: string | undefined;
   for (const member of all) {
     const { key, isLost } = member;
-    if (isLost) continue;
+    if (isLost || key === SOMEBODY) continue;
     if (after !== undefined && key <= after) continue;
     if (bound !== undefined && key >= bound) continue;
     found.push(member);

@@ -3,7 +3,7 @@ import type { Bus } from '../cluster/bus.ts';
 import type { Peers } from '../cluster/peers.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
-import type { Destination, Router } from '../routing/router.ts';
+import type { Destination, Route, Router } from '../routing/router.ts';
 import { Announcer, type AnnouncerOptions } from './announcer.ts';
 import { Attendance } from './attendance.ts';
 import type { BackendEvents } from './backend-events.ts';
@@ -11,7 +11,7 @@ import { membersPage, type Page, type PageQuery } from './page.ts';
 import { Replication, type ReplicationOptions } from './replication.ts';
 import { Reporter } from './reporter.ts';
 import { Table } from './table.ts';
-import { trackingOf } from './tracking.ts';
+import { type Tracking, trackingOf } from './tracking.ts';
 import { Unlisted } from './unlisted.ts';
 
 export interface PresenceOptions
@@ -63,6 +63,7 @@ export function createPresence(options: PresenceOptions): Presence | undefined {
   if (first.size === 0) return undefined;
   // Who is still on a channel of a route that is gone leaves it by what that route said.
   const tracking = new WeakMap(first);
+  let followed = followedBy(first);
   const count = (channel: string) => table.count(channel);
   const announcer = new Announcer({ ...options, count });
   const reporter = new Reporter({
@@ -133,7 +134,13 @@ export function createPresence(options: PresenceOptions): Presence | undefined {
     attendance,
     isShown: ({ route: { config: of } }) => of.presence?.access === 'readers',
     rerouted() {
-      for (const [route, its] of tracked()) if (!tracking.has(route)) tracking.set(route, its);
+      const now = tracked();
+      for (const [route, its] of now) if (!tracking.has(route)) tracking.set(route, its);
+      table.retrack();
+      const before = followed;
+      followed = followedBy(now);
+      // An instance that had these routes before this one has told of them already, to nobody.
+      if ([...followed].some((each) => !before.has(each))) replication.doubt();
     },
     page: (channel, query) => membersPage({ channel, count: count(channel) }, table.channel(channel), query),
     get observed() {
@@ -151,4 +158,12 @@ export function createPresence(options: PresenceOptions): Presence | undefined {
       replication.stop();
     },
   };
+}
+
+/** Which channels are followed, and what of them: a route may change in much besides. */
+function followedBy(tracking: ReadonlyMap<Route, Tracking>): ReadonlySet<string> {
+  const followed = [...tracking].map(([{ config }, { presence }]) =>
+    JSON.stringify([config.channel, presence]),
+  );
+  return new Set(followed);
 }

@@ -113,6 +113,14 @@ export class Replication {
     }
   }
 
+  /** What was said of channels that were not followed here was passed over: everybody is asked again, with the next heartbeat. */
+  doubt(): void {
+    for (const remote of this.#remotes.values()) {
+      remote.isComplete = false;
+      remote.hasMissed = true;
+    }
+  }
+
   stop(): void {
     for (const end of this.#endings) end();
     this.#asking.clear();
@@ -152,6 +160,8 @@ export class Replication {
     const remote = this.#remotes.get(instance);
     if (remote === undefined || typeof number !== 'number') return;
     if (number > remote.number) this.#missed(remote);
+    // All is known that there was before: what is found out from now on has happened since.
+    if (remote.isComplete) remote.isNews = true;
     if (!remote.isComplete || this.#options.table.wants(instance)) this.#ask(instance, remote);
   }
 

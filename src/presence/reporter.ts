@@ -1,5 +1,5 @@
 import type { BackendEvents } from './backend-events.ts';
-import { type Shown, shown } from './member.ts';
+import { type Shown, SOMEBODY, shown } from './member.ts';
 import type { Member, TrackedChannel } from './table.ts';
 
 export interface ReporterOptions {
@@ -11,13 +11,13 @@ export interface ReporterOptions {
   route(channel: string): string | undefined;
 }
 
-/** Members in one event. */
+/** Members in one event; fewer where NATS does not take as many bytes. */
 const MOST_LISTED = 100;
 /** Gathered members from which on they are told at once. */
 const MOST_GATHERED = 10_000;
 
-type ReportedChannel = Pick<TrackedChannel, 'name' | 'tracking'>;
-type ReportedMember = Pick<Member, 'key' | 'claims'> & { readonly channel: ReportedChannel };
+type ReportedChannel = Pick<TrackedChannel, 'name'>;
+type ReportedMember = Pick<Member, 'key' | 'claims' | 'tracking'> & { readonly channel: ReportedChannel };
 
 interface Pending {
   readonly joined: Shown[];
@@ -39,9 +39,10 @@ export class Reporter {
     return this.#pending.size > 0;
   }
 
-  joined({ key, claims, channel }: ReportedMember): void {
-    if (!this.#tells('join', channel)) return;
-    const { name } = channel;
+  joined(member: ReportedMember): void {
+    if (!this.#tells('join', member)) return;
+    const { key, claims } = member;
+    const { name } = member.channel;
     const pending = this.#pending.get(name);
     // Who is back must not be said to have left behind that.
     if (pending?.left.has(key)) this.#tellAll(name, pending);
@@ -49,8 +50,9 @@ export class Reporter {
     this.#limit();
   }
 
-  left({ key, claims, channel }: ReportedMember): void {
-    if (!this.#tells('leave', channel)) return;
+  left(member: ReportedMember): void {
+    if (!this.#tells('leave', member)) return;
+    const { key, claims, channel } = member;
     this.#gather(channel.name).left.set(key, shown(key, claims));
     this.#limit();
   }
@@ -77,9 +79,10 @@ export class Reporter {
     this.#tell('leave', channel, [...left.values()]);
   }
 
-  #tells(event: 'join' | 'leave', { name, tracking }: ReportedChannel): boolean {
+  #tells(event: 'join' | 'leave', { key, channel, tracking }: ReportedMember): boolean {
     const { events, isResponsible } = this.#options;
-    return tracking.presence !== undefined && events.wants(event) && isResponsible(name);
+    if (key === SOMEBODY || tracking.presence === undefined) return false;
+    return events.wants(event) && isResponsible(channel.name);
   }
 
   #gather(channel: string): Pending {
@@ -97,15 +100,10 @@ export class Reporter {
 
   #tell(event: 'join' | 'leave', channel: string, members: readonly Shown[]): void {
     const { events, count, route } = this.#options;
-    for (let start = 0; start < members.length; start += MOST_LISTED) {
-      const some = members.slice(start, start + MOST_LISTED);
-      events.tell(`presence.${event}`, {
-        channel,
-        route: route(channel),
-        members: some,
-        count: count(channel),
-      });
-    }
+    if (members.length === 0) return;
+    const about = { channel, route: route(channel), members: [], count: count(channel) };
+    for (const some of portions(members, events.room(about)))
+      events.tell(`presence.${event}`, { ...about, members: some });
   }
 
   #channel(event: 'occupied' | 'vacated', channel: string): void {
@@ -113,4 +111,23 @@ export class Reporter {
     if (events.wants(event) && isResponsible(channel))
       events.tell(`channel.${event}`, { channel, route: route(channel) });
   }
+}
+
+/** In parts of so many bytes of JSON, and no more than are listed. One that is larger is a part by itself: that it is not sent is counted, and the others are. */
+function* portions(members: readonly Shown[], maxBytes: number): Generator<readonly Shown[]> {
+  let portion: Shown[] = [];
+  let bytes = 0;
+  for (const member of members) {
+    // With the comma; the last one has none.
+    const size = Buffer.byteLength(JSON.stringify(member)) + 1;
+    const isFull = portion.length === MOST_LISTED || bytes + size - 1 > maxBytes;
+    if (isFull && portion.length > 0) {
+      yield portion;
+      portion = [];
+      bytes = 0;
+    }
+    portion.push(member);
+    bytes += size;
+  }
+  yield portion;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { Claims } from './member.ts';
+import { type Claims, SOMEBODY } from './member.ts';
 import type { Tracking } from './tracking.ts';
 
 /** A member's state on one instance, as that instance says it. */
@@ -45,6 +45,8 @@ interface Share {
 export interface Member {
   readonly key: string;
   readonly channel: TrackedChannel;
+  /** By which they are followed, since somebody last said that they are there. */
+  tracking: Tracking;
   sinceMs: number;
   claims: Claims | undefined;
   /** One for each instance, mostly one. Empty: away, and perhaps about to come back. */
@@ -57,7 +59,8 @@ export interface Member {
 
 export interface TrackedChannel {
   readonly name: string;
-  readonly tracking: Tracking;
+  /** By which those are followed of whom something is said from now on. */
+  tracking: Tracking;
   readonly members: Map<string, Member>;
   /** How many of those are lost. */
   lost: number;
@@ -153,7 +156,16 @@ export class Table {
   /** Members of a channel; away ones count until they have left, lost ones do not. */
   count(name: string): number {
     const channel = this.#channels.get(name);
-    return channel === undefined ? 0 : channel.members.size - channel.lost + hiddenIn(channel);
+    if (channel === undefined) return 0;
+    const somebody = channel.members.get(SOMEBODY);
+    const unnamed = somebody === undefined || somebody.isLost ? 0 : 1;
+    return channel.members.size - channel.lost - unnamed + hiddenIn(channel);
+  }
+
+  /** Channels may be followed otherwise now. Who is away leaves by what held before, and so does everybody where nothing is followed any more. */
+  retrack(): void {
+    for (const channel of this.#channels.values())
+      channel.tracking = this.#options.tracking(channel.name) ?? channel.tracking;
   }
 
   /** Whether some of an instance's members are not listed, for which there is room now. */
@@ -245,15 +257,20 @@ export class Table {
       tally.listed += 1;
     } else Object.assign(share, { connections, claims, round });
     this.#isBack(member);
+    const wasFollowed = known !== undefined && known.tracking.presence !== undefined;
+    member.tracking = channel.tracking;
     member.sinceMs = Math.min(member.sinceMs, sinceMs);
     // Of one instance for all, or each would show others.
     member.claims = member.shares[0]?.claims;
-    if (known === undefined) this.#options.listener.joined(member, isNews);
+    // Somebody known only for the channel to be occupied was told to nobody.
+    if (known === undefined || (!wasFollowed && member.tracking.presence !== undefined))
+      this.#options.listener.joined(member, isNews);
   }
 
   #add(channel: TrackedChannel, { key, sinceMs, claims }: Change): Member | undefined {
     if (this.#size >= this.#options.maxMembers) return undefined;
-    const member = { key, channel, sinceMs, claims, shares: [], awaySinceMs: 0, isLost: false };
+    const { tracking } = channel;
+    const member = { key, channel, tracking, sinceMs, claims, shares: [], awaySinceMs: 0, isLost: false };
     channel.members.set(key, member);
     this.#size += 1;
     return member;
@@ -271,7 +288,7 @@ export class Table {
       return false;
     }
     member.awaySinceMs = this.#options.clock.now();
-    const { leaveAfterMs } = member.channel.tracking;
+    const { leaveAfterMs } = member.tracking;
     const away = this.#away.get(leaveAfterMs);
     if (away === undefined) this.#away.set(leaveAfterMs, new Set([member]));
     else away.add(member);
@@ -285,7 +302,7 @@ export class Table {
   }
 
   #isBack(member: Member): void {
-    const { leaveAfterMs } = member.channel.tracking;
+    const { leaveAfterMs } = member.tracking;
     const away = this.#away.get(leaveAfterMs);
     if (away?.delete(member) && away.size === 0) this.#away.delete(leaveAfterMs);
     if (member.isLost) member.channel.lost -= 1;

@@ -66,6 +66,17 @@ export class StreamArchive implements Archive {
     }
   }
 
+  async timeOf(offset: number): Promise<number | undefined> {
+    try {
+      const jsm = await this.#open();
+      const found = await jsm.streams.getMessage(this.#options.stream, { seq: offset });
+      return found?.time.getTime();
+    } catch (error) {
+      this.#accept(error);
+      return undefined;
+    }
+  }
+
   async read(destination: Destination, range: ArchiveRange): Promise<ArchivePage> {
     try {
       return await this.#read(destination, range);

@@ -8,6 +8,7 @@ import { filtersFor, storageOf, unstoredBy } from './stream-filter.ts';
 import type { StreamFollowing } from './stream-following.ts';
 import { epochAfterLoss, epochOf } from './stream-identity.ts';
 import { type Loss, lossAfter, newestHole, replacesOld } from './stream-loss.ts';
+import { LASTING_TROUBLES } from './stream-trouble.ts';
 import type { StreamWants } from './stream-wants.ts';
 import { wait } from './wait.ts';
 
@@ -129,7 +130,7 @@ export class StreamFollower {
         failures += 1;
         const trouble = troubleOf(error);
         if (trouble.kind === 'missing') this.#gone();
-        if (trouble.kind === 'denied' || trouble.kind === 'absent') longestMs = LONG_RETRY_MS;
+        if (LASTING_TROUBLES.has(trouble.kind)) longestMs = LONG_RETRY_MS;
         follower.failed(trouble, error, failures);
       }
       const delayMs = Math.min(RETRY_MS[0] * 2 ** failures, longestMs);

@@ -37,6 +37,11 @@ export class Gathering {
     if (hasDied) this.#deaths += 1;
   }
 
+  /** There are these routes now. */
+  keepRoutes(names: Iterable<string>): void {
+    this.#merged.keepRoutes(new Set(names));
+  }
+
   /** The text of `/metrics`. One that does not answer is shown as it was. */
   async metrics(): Promise<{ readonly text: string; readonly contentType: string }> {
     const asked = [...this.#workers].filter(({ state }) => state !== 'starting');

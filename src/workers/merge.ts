@@ -47,13 +47,26 @@ const WHOLE = '';
 export class MergedMetrics {
   /** What workers that are gone had counted. */
   readonly #retired: Places = new Map();
+  /** The routes that there are; absent: those of the start. */
+  #routes: ReadonlySet<string> | undefined;
 
   /** Keeps what a worker that is gone had counted. */
   retire({ worker, families }: Pick<Part, 'worker' | 'families'>): void {
     for (const family of families) {
       if (!isKept(family)) continue;
-      for (const sample of family.samples) add(this.#retired, family, sample, placeOf(family, worker));
+      for (const sample of family.samples)
+        if (this.#isOfRoutes(sample)) add(this.#retired, family, sample, placeOf(family, worker));
     }
+  }
+
+  /** There are these routes now: what those that are gone had counted of another is let go of, as everybody does. */
+  keepRoutes(names: ReadonlySet<string>): void {
+    this.#routes = names;
+    for (const [key, { sample }] of this.#retired) if (!this.#isOfRoutes(sample)) this.#retired.delete(key);
+  }
+
+  #isOfRoutes({ labels: { route } }: Sample): boolean {
+    return route === undefined || this.#routes === undefined || this.#routes.has(route);
   }
 
   merge(parts: readonly Part[]): readonly Family[] {

@@ -175,9 +175,12 @@ export class Primary {
   #createApi(): Api {
     const { config, log } = this.#options;
     const { operations } = CONTROL_HTTP;
+    const current = () => this.#config;
     const forwarding = new Forwarding({
       workers: this.#workers,
-      timeoutMs: config.control.deadlineMs + CALL_GRACE_MS,
+      get timeoutMs() {
+        return current().control.deadlineMs + CALL_GRACE_MS;
+      },
       isRead: (name) => operations.some((operation) => operation.name === name && operation.kind === 'read'),
     });
     return new Api({
@@ -261,6 +264,7 @@ export class Primary {
     if (level !== this.#config.log.level) this.#log.level = level;
     this.#config = config;
     this.#api.setToken(config.ops.token);
+    this.#gathering.keepRoutes(Object.keys(config.channels));
   }
 
   get #isRunning(): boolean {

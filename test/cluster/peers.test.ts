@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeHeartbeat, MAX_HEARTBEAT_BYTES } from '../../src/cluster/peer.ts';
 import { BEAT_MS, GONE_MS } from '../../src/cluster/peers.ts';
 import { responsible } from '../../src/cluster/responsible.ts';
+import { createLog } from '../../src/log.ts';
 import { idsOf, TestCluster } from './cluster.ts';
 
 const HERE = 'sidestream.peer.here';
@@ -26,6 +27,22 @@ describe('an instance', () => {
     cluster.pass(200);
     expect(c.peers.settlesInMs).toBe(0);
     expect(c.peers.all.map(({ host }) => host)).toEqual(['a.example', 'b.example', 'c.example']);
+  });
+
+  it('is told of in the log without what the line says of who tells it', () => {
+    const cluster = new TestCluster();
+    const lines: string[] = [];
+    const log = createLog({ level: 'info', format: 'json' }, { write: (line) => lines.push(line) });
+    cluster.add('a', { log: log.child({ worker: 1 }) });
+    const own = { instance: 'b', host: 'h', version: '1', startedMs: 0, worker: 2 };
+    cluster.add('b', { own }).peers.stop();
+    expect(lines.map((line) => JSON.parse(line).message)).toEqual([
+      'an instance appeared',
+      'an instance left',
+    ]);
+    // Which of two that have the same name counts is up to who reads them.
+    for (const line of lines)
+      expect(line.match(/"(worker|peerWorker)":\d/g)).toEqual(['"worker":1', '"peerWorker":2']);
   });
 
   it('says that it is there once a second, and is known for as long as it does', () => {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -39,6 +39,12 @@ nats: { auth: { credsFile: a.creds }, tls: { caFile: ${join(folder, 'ca.pem')}, 
       auth: { nkeySeedFile: join(folder, 'a.nk') },
       tls: { caFile: join(folder, 'ca.pem') },
     });
+  });
+
+  it('hold no secret where they are larger than any', () => {
+    writeFileSync(join(folder, 'secrets/token'), 'x');
+    truncateSync(join(folder, 'secrets/token'), 2 ** 33);
+    expect(() => load('nats: { auth: { tokenFile: secrets/token } }')).toThrow('is larger than 1 MiB');
   });
 
   it('give the secret in them, without the white space around it', () => {

@@ -125,6 +125,17 @@ ${ROUTE}http:
     ]);
   });
 
+  it('is not taken for a key of another section alone, whose name it has by chance', () => {
+    const messages = problemsAtMarks(`${ROUTE}nats: { ▶url: nats://a:4222 }\nhttp: { ▶origins: [] }\n`);
+    expect(messages).toEqual([
+      'nats.url: is not a key here: known are servers, name, auth, tls, pingInterval; or did you mean auth.introspection.url?',
+      'http.origins: is not a key here: did you mean http.cors.origins?',
+    ]);
+    expect(problemsAtMarks('channels:\n  a: { channel: a, subject: a, access: public, ▶age: 1m }\n')).toEqual(
+      ['channels.a.age: is not a key here: did you mean channels.*.history.age?'],
+    );
+  });
+
   it('may be inside a route, and may be called anything', () => {
     const route = 'channel: a, subject: a, access: public';
     const messages = problemsAtMarks(

@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { readConfig } from '../../src/config/load.ts';
 import { problemsAtMarks, problemsOf, ROUTE } from './marked.ts';
 
 describe('YAML that cannot be read', () => {
@@ -71,16 +75,26 @@ channels:
     ['brackets', `${ROUTE}http: ${'['.repeat(20_000)}`],
     ['dashes', `http:\n${'- '.repeat(20_000)}a`],
     ['question marks', '? '.repeat(20_000)],
-    ['indentation', Array.from({ length: 1500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+    ['indentation', Array.from({ length: 1200 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
   ])('nesting without end by %s is refused and does not end the process', (_, text) => {
     expect(problemsOf(text)).toEqual([
       expect.objectContaining({ message: 'this is nested too deeply for a config' }),
     ]);
   });
 
-  it('a file of more than 4 MiB is refused', () => {
-    expect(problemsOf(`${ROUTE}#${'x'.repeat(5 * 1024 * 1024)}`)).toEqual([
-      expect.objectContaining({ line: 1, column: 1, message: 'the file is larger than 4 MiB' }),
+  it('a file of more than 1 MiB is refused', () => {
+    expect(problemsOf(`${ROUTE}#${'x'.repeat(2 * 1024 * 1024)}`)).toEqual([
+      expect.objectContaining({ line: 1, column: 1, message: 'the file is larger than 1 MiB' }),
     ]);
+  });
+
+  it('a file that is far larger is refused unread: no memory would hold it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sidestream-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'config.yaml');
+    writeFileSync(file, ROUTE);
+    // Takes no room on the disk; longer than any text may be.
+    truncateSync(file, 2 ** 33);
+    expect(() => readConfig(file, {})).toThrow('the file is larger than 1 MiB');
   });
 });

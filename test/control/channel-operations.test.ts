@@ -39,6 +39,21 @@ it('a channel is closed for as long as those say who know it, though others do n
   expect(merge(forGood, { channel: 'room-1' }, [])).not.toHaveProperty('until');
 });
 
+it('a channel is new where any instance had to write it, whichever was quicker', () => {
+  const part = (isNew: boolean) => ({ createdMs: 0, timeoutMs: 1000, isNew });
+  const { merge } = operation('create');
+  const merged = (...parts: object[]) =>
+    merge(
+      parts.map((made, i) => ({ instance: `${i}`, part: made })),
+      { channel: 'room-1' },
+      [],
+    );
+  const created = new Date(0).toISOString();
+  const found = { channel: 'room-1', route: 'rooms', created, timeoutMs: 1000 };
+  expect(merged(part(false), part(true))).toEqual({ ...found, isNew: true });
+  expect(merged(part(false), part(false))).toEqual({ ...found, isNew: false });
+});
+
 it('a time that cannot be read is answered by how one is written, and one that is too short by what is taken', () => {
   const { spec } = operation('close');
   const close = (time: unknown) => () => readInput(spec, { channel: 'room-1', for: time });

@@ -119,6 +119,8 @@ describe('a command is refused', () => {
     expect(refused('revoke', '{"__proto__":{"user":"42"}}')).toContain('unknown field "__proto__"');
     expect(refused('revoke', { user: '42', constructor: 1 })).toContain('unknown field "constructor"');
     expect(refused('revoke', { ['x'.repeat(1000)]: 1 }).length).toBeLessThan(200);
+    // A terminal shows the log.
+    expect(refused('revoke', { 'a\u009b2J\u202e': 1 })).toContain('unknown field "a\ufffd2J\ufffd"');
   });
 
   it.each<[Operation, unknown, string]>([

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ControlError } from '../../src/control/operation.ts';
+import { type Caller, ControlError } from '../../src/control/operation.ts';
 import { type AnySpread, readParts, takePart } from '../../src/control/parts.ts';
+import { revokeOperations } from '../../src/control/revocation/revoke.ts';
 import { createLog } from '../../src/log.ts';
+import { ManualClock } from '../support/clock.ts';
 
 const counting: AnySpread = {
   spec: {
@@ -60,6 +62,40 @@ describe('what the instances answer', () => {
     ]);
     expect(() => readParts(counting, 'own', own, [told('other', refusal('CONTROL_BUSY'))])).toThrow('broken');
   });
+});
+
+it('an instance does nothing of what it would refuse, and is missing where another one knows better', async () => {
+  let acted = 0;
+  const served: AnySpread = {
+    ...counting,
+    check() {
+      throw new ControlError('CHANNEL_NOT_FOUND', 'not here');
+    },
+    each: () => {
+      acted += 1;
+    },
+  };
+  const log = createLog({ level: 'silent', format: 'json' }, { write: () => undefined });
+  const codeFor = async (caller: Caller) => {
+    const outcome = await takePart(served, {}, caller, log);
+    return outcome.ok ? 'ok' : outcome.error.code;
+  };
+  expect(await codeFor({ via: 'command' })).toBe('CHANNEL_NOT_FOUND');
+  expect(await codeFor({ via: 'http', coordinator: 'other' })).toBe('CONTROL_UNAVAILABLE');
+  expect(acted).toBe(0);
+});
+
+it('a revocation holds as long, and is kept as well, as where it does least', () => {
+  const [served] = revokeOperations({ revoker: undefined, revocationTtlMs: 1000, clock: new ManualClock() });
+  if (served === undefined || !('merge' in served)) throw new Error('it is not spread');
+  const part = (instance: string, minute: number, persisted: boolean) => ({
+    instance,
+    part: { closed: 1, until: `2026-01-01T00:0${minute}:00.000Z`, persisted },
+  });
+  const merged = (...parts: ReturnType<typeof part>[]) => served.merge(parts, { user: '42' }, []);
+  const until = '2026-01-01T00:01:00.000Z';
+  expect(merged(part('a', 2, true), part('b', 1, true))).toEqual({ closed: 2, until, persisted: true });
+  expect(merged(part('a', 1, true), part('b', 2, false))).toEqual({ closed: 2, until, persisted: false });
 });
 
 it('what fails here is told by a code, and by the log alone why', async () => {

@@ -39,18 +39,21 @@ describe('what readers copy', () => {
     );
   });
 
-  it.each(['migration.md', 'troubleshooting.md', 'resume.md', 'security.md'])('is JavaScript: %s', (page) => {
-    for (const text of blocks(read(page), 'js')) {
-      const { status, stderr } = spawnSync(
-        process.execPath,
-        ['--check', temporaryFile(text, 'snippet.mjs')],
-        {
-          encoding: 'utf8',
-        },
-      );
-      expect(status, `${stderr}\n${text}`).toBe(0);
-    }
-  });
+  it.each(['migration.md', 'troubleshooting.md', 'resume.md', 'security.md', 'wire.md'])(
+    'is JavaScript: %s',
+    (page) => {
+      for (const text of blocks(read(page), 'js')) {
+        const { status, stderr } = spawnSync(
+          process.execPath,
+          ['--check', temporaryFile(text, 'snippet.mjs')],
+          {
+            encoding: 'utf8',
+          },
+        );
+        expect(status, `${stderr}\n${text}`).toBe(0);
+      }
+    },
+  );
 
   it.each(['migration.md'])('is JSON: %s', (page) => {
     for (const text of blocks(read(page), 'json')) expect(JSON.parse(text)).toBeTruthy();

@@ -27,3 +27,17 @@ it('an IPv6 address stands in brackets over HTTP/2 too: proxies answer 400 other
   });
   expect(head).toMatchObject({ status: 200, headers: { authority: `[::1]:${port}` } });
 });
+
+it('many exchanges on one session warn of nothing on the terminal', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on('warning', note);
+  onTestFinished(() => void process.off('warning', note));
+  const url = new URL('https://127.0.0.1:1/events');
+  const session = connectSession(url, { insecure: true });
+  const listener = { head: () => undefined, end: () => undefined };
+  for (let i = 0; i < 100; i += 1)
+    exchange({ url, protocol: 'h2', trust: { insecure: true }, headers: {}, session }, listener);
+  await new Promise((resolve) => session.once('close', resolve));
+  expect(warnings).toEqual([]);
+});

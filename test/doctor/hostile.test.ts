@@ -130,6 +130,28 @@ describe('a server that means ill', () => {
     expect(judged).toEqual(data.map(() => 'ok'));
   });
 
+  it.each([
+    ['of other letters', '\u2713\u00e9', 'recovered'],
+    ['that no header may hold', 'a\u0001b', 'unmeasured'],
+    ['of a length that no head has room for', 'a'.repeat(60_000), 'unmeasured'],
+  ])(
+    'gets back a cursor %s as a browser would bring it, or is told that it cannot',
+    async (_, id, outcome) => {
+      const url = await startStandIn(({ headers }, response) => {
+        const brought = Buffer.from(`${headers['last-event-id'] ?? ''}`, 'latin1').toString();
+        const resume = brought === id ? 'recovered' : 'live';
+        const data = JSON.stringify({ connection: 'c', channels: [{ channel: 'a', resume, replayed: 0 }] });
+        response
+          .writeHead(200, STREAM)
+          .write(`retry: 1000\nid: ${id}\nevent: sidestream.open\ndata: ${data}\n\n`);
+      });
+      const { resume } = await examined(url, { ...PATIENCE, streams: 0 });
+      if (outcome === 'recovered')
+        expect(resume).toMatchObject({ verdict: 'ok', measured: expect.stringMatching('recovered') });
+      else expect(resume.verdict).toBe('unmeasured');
+    },
+  );
+
   it.each([0x1b, 0x9b, 0x00, 0x7f])('cannot write to the terminal: a header with byte %d', async (byte) => {
     const url = await startRaw((socket) => {
       const evil = Buffer.from(

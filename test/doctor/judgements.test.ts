@@ -116,6 +116,13 @@ describe('CORS', () => {
     expect(judged(preflight(204, 'X-Authorization'))).toBe('problem');
     expect(judged(preflight(401, 'authorization'))).toBe('problem');
     expect(judged('TIMEOUT')).toBe('problem');
+    // What may read the answer is asked of the preflight as well. Fetch standard, "CORS-preflight fetch".
+    const other = { 'access-control-allow-origin': 'https://other.example' };
+    const answer = preflight(204, 'authorization');
+    expect(judged({ ...answer, headers: { ...answer.headers, ...other } })).toBe('problem');
+    const credentials = { ...headers, 'access-control-allow-credentials': 'true' };
+    const cookies = { origin, headers: credentials, hasCookie: true, preflight: answer };
+    expect(judgeCors(cookies).verdict).toBe('problem');
   });
 });
 

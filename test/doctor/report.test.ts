@@ -48,6 +48,17 @@ describe('a report', () => {
   });
 });
 
+it('holds nothing of a secret either that was cut off with what a server said, nor as it stands in the URL', () => {
+  const secret = `eyJ${'abcdefghij'.repeat(12)}`;
+  const url = new URL('https://e.example/events?token=one+two%2fthree');
+  const said = (text: string) =>
+    createReport(url, [ok('answer', foreign(text))], [`Bearer ${secret}`, secret]);
+  for (const text of [secret, `nginx ${secret}`, `said Bearer ${secret}`, `${'x'.repeat(70)}${secret}`])
+    expect(jsonReport(said(text))).not.toContain('eyJab');
+  expect(jsonReport(said('one+two%2fthree'))).not.toContain('two');
+  expect(jsonReport(said('x'.repeat(200)))).toContain('xxx…');
+});
+
 it('says times as people do', () => {
   expect([0.4, 999, 1000, 19_940, 75_000].map(span)).toEqual(['0 ms', '999 ms', '1.0 s', '19.9 s', '75 s']);
 });

@@ -29,6 +29,12 @@ describe.skipIf(noHelm !== undefined)('the notes after an installation', () => {
     expect(text).toContain('curl -N http://localhost:8080/live/events/YOUR-CHANNEL');
   });
 
+  it('name https where the pods speak it', async () => {
+    expect(await notes(valueSet('load-balancer'))).toContain(
+      'curl -N --insecure https://localhost:8080/events/YOUR-CHANNEL',
+    );
+  });
+
   it.each([
     ['core routes in several pods', TAKEN, 'prices: core NATS'],
     ['one pod', { ...TAKEN, replicas: 1 }, 'one pod'],
@@ -40,6 +46,16 @@ describe.skipIf(noHelm !== undefined)('the notes after an installation', () => {
     ['that nothing leads in', TAKEN, 'nothing leads in from outside'],
     ['workers without a limit', { config: { ...config, workers: 'auto' } }, 'no resources.limits.cpu'],
     ['workers without CPUs', { config: { ...config, workers: 4 } }, '4 workers use as many CPUs'],
+    [
+      'workers without resources',
+      { config: { ...config, workers: 'auto' }, resources: null },
+      'no resources.limits.cpu',
+    ],
+    [
+      'workers that request nothing',
+      { config: { ...config, workers: 4 }, resources: null },
+      'resources.requests.cpu (none) says so',
+    ],
     [
       'many files',
       { config: { ...config, limits: { connections: 100_000 } } },
@@ -69,8 +85,10 @@ describe.skipIf(noHelm !== undefined)('the notes after an installation', () => {
   it('have nothing to warn of where all is well', async () => {
     const channels = { orders: { channel: 'orders', subject: 'orders', stream: 'ORDERS', access: 'public' } };
     const ingress = { enabled: true, hosts: ['events.example.com'] };
-    const text = await notes(valuesFile({ config: { ...config, channels }, ingress }));
-    expect(text).not.toMatch(/WARNING|NOTE:/);
+    const well = { config: { ...config, channels }, ingress };
+    // `null`: as many as something else decides.
+    for (const replicas of [2, null])
+      expect(await notes(valuesFile({ ...well, replicas }))).not.toMatch(/WARNING|NOTE:/);
   });
 
   it('tell of a sidecar what its pods still need', async () => {

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { ANY_TEXT } from '../../src/config/keys.ts';
 import { lookUp, walk } from '../../src/config/outline.ts';
-import { noHelm, TAKEN, template, valuesFile } from './chart.ts';
+import { at, noHelm, only, render, TAKEN, template, valueSet, valuesFile } from './chart.ts';
 
 const { config } = TAKEN;
 
@@ -47,6 +49,12 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
     // Keys that were left empty are not given.
     expect(await refusal({ config: { channels, nats: null } })).toContain('config.nats.servers is not set');
     await accepted({ config: { channels, nats: null }, nats: { enabled: true } });
+  });
+
+  it('no key that was left empty, where a mapping belongs', async () => {
+    const keys = ['commonLabels', 'podLabels', 'podAnnotations', 'secretEnv', 'secretFiles'];
+    const empty = Object.fromEntries(keys.map((key) => [key, null]));
+    await accepted({ ...TAKEN, ...empty, service: { labels: null }, opsService: { labels: null } });
   });
 
   it('keys that the config does not know, and values that it does not take', async () => {
@@ -130,6 +138,61 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
     expect(await refusal({ config: { ...config, http }, env })).toContain('write the port itself');
   });
 
+  it('one port for browsers and for operators, and port 0, which is any', async () => {
+    const listening = (http: string | number, ops: string) => ({
+      config: { ...config, http: { listen: http }, ops: { listen: ops } },
+    });
+    for (const [http, ops] of [
+      ['0.0.0.0:9999', '0.0.0.0:9999'],
+      [9999, '[::]:9999'],
+    ] as const)
+      expect(await refusal(listening(http, ops))).toContain(
+        'config.http.listen and config.ops.listen have one port, 9999',
+      );
+    // The other one's default.
+    expect(await refusal({ config: { ...config, http: { listen: ':9090' } } })).toContain('one port, 9090');
+    for (const [key, listen] of [
+      ['http', 0],
+      ['http', '0.0.0.0:0'],
+      ['ops', ':0'],
+    ] as const)
+      expect(await refusal({ config: { ...config, [key]: { listen } } })).toContain(
+        `config.${key}.listen is ${listen}: port 0`,
+      );
+    await accepted(listening('0.0.0.0:10000', '0.0.0.0:1000'));
+  });
+
+  it.each([
+    ['type', 'ClusterIP', 'service.type'],
+    ['ports', [], 'service.port and service.nodePort'],
+    ['selector', {}, "the bridge's pods"],
+  ])('among the further fields of the Service its own: %s', async (field, value, instead) => {
+    const said = await refusal({ ...TAKEN, service: { spec: { externalName: 'x', [field]: value } } });
+    expect(said).toContain(`service.spec.${field} is the chart's own: `);
+    expect(said).toContain(instead);
+  });
+
+  it("among the further fields of the pods the chart's own, of which none is forgotten", async () => {
+    const file = valueSet('everything');
+    const { podSpec } = parse(readFileSync(file, 'utf8')) as { podSpec: object };
+    const spec = at(only(await render([file]), 'Deployment').spec, 'template', 'spec') as object;
+    const own = Object.keys(spec).filter((field) => !(field in podSpec));
+    expect(own).toContain('containers');
+    // Another name for serviceAccountName.
+    for (const field of [...own, 'serviceAccount'])
+      expect(await refusal({ ...TAKEN, podSpec: { dnsPolicy: 'Default', [field]: 'x' } })).toContain(
+        `podSpec.${field} is the chart's own: `,
+      );
+  });
+
+  it('a budget by both of its numbers', async () => {
+    const budget = { minAvailable: 0, maxUnavailable: '25%' };
+    expect(await refusal({ ...TAKEN, podDisruptionBudget: budget })).toContain('takes one of them');
+    expect(await refusal({ ...TAKEN, podDisruptionBudget: { minAvailable: 'half' } })).toContain(
+      '/podDisruptionBudget/minAvailable',
+    );
+  });
+
   it('a drain of which nobody knows how long it takes, unless told how long a pod has', async () => {
     const values = { config: { ...config, drain: { timeout: variable('DRAIN:-30s') } } };
     expect(await refusal(values)).toContain('config.drain.timeout is');
@@ -143,9 +206,10 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
     );
     expect(await refusal(scaled({ minReplicas: 5, maxReplicas: 4 }))).toContain('maxReplicas (4) is below');
     expect(await refusal(scaled({ connections: 0, cpu: 0 }))).toContain('nothing to scale by');
-    expect(await refusal({ ...scaled({}), resources: { requests: { cpu: null } } })).toContain(
-      'resources.requests.cpu',
-    );
+    for (const resources of [{ requests: { cpu: null } }, null])
+      expect(await refusal({ ...scaled({}), resources })).toContain(
+        'resources.requests.cpu, which is not set',
+      );
   });
 
   it('to guess the port of a server that a variable names', async () => {
@@ -156,6 +220,29 @@ describe.skipIf(noHelm !== undefined)('the chart refuses', () => {
     });
     expect(await refusal(reached(variable('NATS')))).toContain('tells none');
     await accepted(reached(`nats://${variable('NATS')}:4333`));
+  });
+
+  it('to guess the port of key sets whose whole address is a variable, unless the way is opened otherwise', async () => {
+    const issued = (jwksUrl: string) => ({
+      config: { ...config, auth: { jwt: { algorithms: ['RS256'], jwksUrl } } },
+      env: [{ name: 'ISSUER', value: 'x' }],
+    });
+    const networkPolicy = { enabled: true };
+    const unknown = issued(variable('ISSUER'));
+    expect(await refusal({ ...unknown, networkPolicy })).toContain('tells none');
+    const extraEgress = [{ ports: [{ port: 8443 }] }];
+    await accepted({ ...unknown, networkPolicy: { ...networkPolicy, extraEgress } });
+    await accepted({ ...issued(`https://${variable('ISSUER')}:8443/keys`), networkPolicy });
+  });
+
+  it('to guard or scale pods that are not its own', async () => {
+    for (const part of ['networkPolicy', 'autoscaling'])
+      expect(await refusal({ ...TAKEN, mode: 'sidecar', [part]: { enabled: true } })).toContain(
+        `${part}.enabled would do nothing`,
+      );
+    expect(await refusal({ ...TAKEN, mode: 'sidecar', podSpec: { hostUsers: false } })).toContain(
+      'podSpec would do nothing',
+    );
   });
 
   it('a route without a Gateway, and a ServiceMonitor without its Service', async () => {

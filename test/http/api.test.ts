@@ -1,10 +1,11 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { CONTROL_HTTP } from '../../src/control/http.ts';
 import { Api, type ApiCaller, type ApiOperation, type ApiPayload } from '../../src/http/api.ts';
-import { OpsServer } from '../../src/http/ops.ts';
+import { type OpsOptions, OpsServer } from '../../src/http/ops.ts';
 import { createLog } from '../../src/log.ts';
 import { poll } from '../support/poll.ts';
 
@@ -25,13 +26,19 @@ const OPERATIONS: readonly ApiOperation[] = [
   { name: 'act', kind: 'act', fields: {}, maxBytes: 100 },
 ];
 
+interface Started extends Partial<Pick<OpsOptions, 'metrics' | 'stuckMs'>> {
+  readonly token?: string | null;
+  readonly held?: Promise<void>;
+  readonly bodyTimeoutMs?: number;
+}
+
 interface Called {
   readonly operation: string;
   readonly payload: unknown;
   readonly caller: ApiCaller;
 }
 
-async function start({ token = TOKEN, held }: { token?: string | null; held?: Promise<void> } = {}) {
+async function start({ token = TOKEN, held, bodyTimeoutMs = 200, ...ops }: Started = {}) {
   const calls: Called[] = [];
   const lines: string[] = [];
   const api = new Api({
@@ -40,7 +47,7 @@ async function start({ token = TOKEN, held }: { token?: string | null; held?: Pr
     token: token ?? undefined,
     clock: systemClock,
     log: createLog({ level: 'debug', format: 'json' }, { write: (line) => lines.push(line) }),
-    bodyTimeoutMs: 200,
+    bodyTimeoutMs,
     async call(operation, payload: ApiPayload, caller) {
       await held;
       calls.push({
@@ -58,6 +65,7 @@ async function start({ token = TOKEN, held }: { token?: string | null; held?: Pr
     metrics: async () => ({ text: '', contentType: 'text/plain' }),
     unready: () => undefined,
     api,
+    ...ops,
   });
   onTestFinished(() => server.stop());
   const { port } = await server.listen();
@@ -110,6 +118,15 @@ test('an act brings one JSON body, and says who calls', async () => {
   expect(answer).toMatchObject({ status: 200, body: { done: 'act' } });
   const caller = { via: 'http', address: '127.0.0.1', name: 'desk' };
   expect(calls).toEqual([{ operation: 'act', payload: '{"user":"42"}', caller }]);
+});
+
+test('an act has the address of who brought it, though they are gone by then, and a name in UTF-8', async () => {
+  const { port, calls } = await start();
+  const socket = connect(port, '127.0.0.1').resume();
+  // What follows the body is no HTTP: the socket is closed before the body is passed on.
+  socket.write(`${HEAD}Sidestream-Caller: M\u00fcller\r\nContent-Length: 2\r\n\r\n{}\x00garbage\r\n\r\n`);
+  await poll('the call', () => calls.length === 1);
+  expect(calls[0]?.caller).toEqual({ via: 'http', address: '127.0.0.1', name: 'M\u00fcller' });
 });
 
 test('what an operation refuses has its code, and the status of that code', async () => {
@@ -217,6 +234,15 @@ test('who is refused by the head alone is not asked for the body', async () => {
   expect(answer).toContain('Connection: close');
 });
 
+test('a body that is refused and would be long is not waited for, nor read', async () => {
+  const { port } = await start();
+  for (const length of ['Content-Length: 9999999', 'Transfer-Encoding: chunked']) {
+    const answer = await exchange(port, `${HEAD.replace(TOKEN, 'wrong')}${length}\r\n\r\n`);
+    expect(answer, length).toMatch(/^HTTP\/1\.1 401 /);
+    expect(answer, length).toContain('Connection: close');
+  }
+});
+
 test('a body that does not come ends the request', async () => {
   const { port, calls } = await start();
   const answer = await exchange(port, `${HEAD}Content-Length: 10\r\n\r\n{`);
@@ -226,7 +252,8 @@ test('a body that does not come ends the request', async () => {
 });
 
 test('clients that leave in the middle of a body leave nothing behind', async () => {
-  const { ask, port, calls, api } = await start();
+  // Longer than they take to leave, however busy the machine is.
+  const { ask, port, calls, api } = await start({ bodyTimeoutMs: 10_000 });
   await Promise.all(
     Array.from({ length: 70 }, async () => {
       const socket = connect(port, '127.0.0.1');
@@ -257,4 +284,54 @@ test('more calls than are taken at once are turned away at once, and the probes 
   expect(statuses.filter((status) => status === 200)).toHaveLength(64);
   expect(calls).toHaveLength(64);
   expect((await ask('look')).status).toBe(200);
+});
+
+test('a connection that sends many requests ahead is ended, and has no more answered than a few', async () => {
+  let asked = 0;
+  const metrics = async () => {
+    asked += 1;
+    return { text: 'x'.repeat(100_000), contentType: 'text/plain' };
+  };
+  const { port } = await start({ metrics });
+  const request = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
+  const socket = connect(port, '127.0.0.1');
+  const ended = new Promise<void>((resolve) => socket.on('error', () => {}).on('close', () => resolve()));
+  socket.resume().write(request.repeat(1000));
+  await ended;
+  expect(asked).toBe(16);
+  // One after the other there may be any number.
+  const again = connect(port, '127.0.0.1');
+  for (let n = 0; n < 40; n += 1) {
+    again.write(request);
+    await new Promise<void>((resolve) => {
+      let bytes = 0;
+      const take = (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes < 100_000) return;
+        again.off('data', take);
+        resolve();
+      };
+      again.on('data', take);
+    });
+  }
+  again.destroy();
+  expect(asked).toBe(56);
+});
+
+test('a connection that does not read its answer is ended', async () => {
+  const metrics = async () => ({ text: 'x'.repeat(20_000_000), contentType: 'text/plain' });
+  const { port } = await start({ metrics, stuckMs: 300 });
+  // A client that reads nothing is told nothing either: it shows on the other side.
+  const served = new Promise<Socket>((resolve) => {
+    const began = (message: unknown) => resolve((message as { socket: Socket }).socket);
+    subscribe('http.server.request.start', began);
+    onTestFinished(() => void unsubscribe('http.server.request.start', began));
+  });
+  const socket = connect(port, '127.0.0.1')
+    .on('error', () => {})
+    .pause();
+  onTestFinished(() => void socket.destroy());
+  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+  const other = await served;
+  await poll('the connection to be ended', () => other.destroyed);
 });

@@ -206,6 +206,7 @@ export class Client {
     const { attempt, on, replay } = reading;
     if (event === 'sidestream.open') {
       for (const channel of attempt.channels) on.add(channel);
+      this.#forget(attempt);
       this.#opened(attempt, JSON.parse(data).channels);
     } else if (event === 'sidestream.subscribed') this.#put(reading, JSON.parse(data).channels, received.id);
     else if (event === 'sidestream.unsubscribed') this.#takenOff(reading, JSON.parse(data).channels);
@@ -216,6 +217,13 @@ export class Client {
       if (replay.left === 0) this.#endReplay(reading);
     } else if (event === 'message') this.#event(reading, received);
     if (/open|subscribed/.test(event)) this.#goBack(reading, received);
+  }
+
+  // A stream that is on no channel of a log leaves its position out of the cursor: what it had of it may come again.
+  #forget({ replica, channels }: Attempt): void {
+    const logOf = (channel: string) => replica.source(this.#world.destination(channel).route).log;
+    const logs = new Set(channels.map(logOf));
+    for (const [channel, record] of this.#records) if (!logs.has(logOf(channel))) record.back(0);
   }
 
   // A channel that holds something back takes the cursor with it as it is added.

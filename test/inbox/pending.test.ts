@@ -37,6 +37,16 @@ describe('a list', () => {
     expect(answer).not.toHaveProperty('next');
   });
 
+  it('has nothing behind a message for which there was no room, though it is in another part', () => {
+    const large = 'x'.repeat(500 * 1024);
+    const parts = [
+      [kept(7, 2, large), kept(8, 1, large)],
+      [kept(1), kept(2, 2)],
+    ];
+    expect(listed({ order: 'priority' }, parts)).toMatchObject({ unread: 4, list: 'e.2 e.7' });
+    expect(listed({}, parts)).toMatchObject({ unread: 4, list: 'e.1 e.2 e.7', next: 'e.7' });
+  });
+
   it('ends before it is over 512 KiB, and has one at least', () => {
     const large = 'x'.repeat(600 * 1024);
     expect(listed({}, [[kept(1, 0, large), kept(2)]])).toMatchObject({ list: 'e.1', next: 'e.1' });

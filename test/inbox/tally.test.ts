@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { TICK_MS, TimerWheel } from '../../src/clock.ts';
-import type { Subscriber } from '../../src/hub/channel.ts';
+import type { Channel, Subscriber } from '../../src/hub/channel.ts';
 import { Log } from '../../src/hub/log.ts';
 import type { Counted } from '../../src/inbox/reading.ts';
 import { InboxRefusal } from '../../src/inbox/refusal.ts';
-import type { ReadState } from '../../src/inbox/state.ts';
+import { merge, nothingRead, type ReadState } from '../../src/inbox/state.ts';
 import { Tally } from '../../src/inbox/tally.ts';
 import { Unread } from '../../src/inbox/unread.ts';
 import { Router } from '../../src/routing/router.ts';
@@ -17,9 +17,10 @@ function setUp(messages: readonly number[] = []) {
   const wheel = new TimerWheel(clock);
   const log = new Log('e');
   const told: string[] = [];
-  const stored: { state: ReadState | undefined; fails: boolean; asked: number } = {
+  const stored: { state: ReadState | undefined; fails: boolean; isVoid: boolean; asked: number } = {
     state: undefined,
     fails: false,
+    isVoid: false,
     asked: 0,
   };
   /** Counting waits for these, where there are any. */
@@ -42,11 +43,13 @@ function setUp(messages: readonly number[] = []) {
         return { unread, through };
       },
     },
-    store: {
-      async get() {
+    marks: {
+      async get(_, { log: { epoch = '' } }, remembered = nothingRead(epoch)) {
         stored.asked += 1;
         if (stored.fails) throw new InboxRefusal('INBOX_UNAVAILABLE', 'not now');
-        return stored.state;
+        const none = nothingRead(epoch);
+        const of = merge(stored.state ?? none, none);
+        return stored.isVoid ? { state: of, isVoid: true } : { state: merge(remembered, of), isVoid: false };
       },
     },
     isRead: () => present.isRead,
@@ -68,8 +71,12 @@ function setUp(messages: readonly number[] = []) {
       offset,
     );
   };
-  const join = (turn: number) =>
-    tally.joined({ channels: [], turn, view: undefined, deliver: () => {} } as Subscriber);
+  const join = (turn: number): Subscriber => {
+    const channels = [{ name: 'a' } as Channel];
+    const subscriber: Subscriber = { channels, turn, view: undefined, deliver: () => {} };
+    tally.joined(subscriber);
+    return subscriber;
+  };
   return { tally, told, stored, gates, present, log, pass, publish, join };
 }
 
@@ -124,6 +131,23 @@ describe('the count of a channel', () => {
     publish(2);
     await pass(500);
     expect(told.at(-1)).toBe('1 f.0');
+  });
+
+  it('has what was taken for read and turns out not to be, by whoever finds that', async () => {
+    const { tally, told, stored, pass, join } = setUp([1, 2, 3]);
+    stored.state = { epoch: 'e', through: 2, read: [] };
+    join(1);
+    await pass(500);
+    stored.state = nothingRead('e');
+    stored.isVoid = true;
+    tally.suspect();
+    await pass(500);
+    stored.isVoid = false;
+    tally.learned({ epoch: 'e', through: 2, read: [] });
+    await pass(500);
+    tally.annulled({ epoch: 'e', through: 1, read: [] });
+    await pass(500);
+    expect(told).toEqual(['1 e.2', '3 e.0', '1 e.2', '2 e.1']);
   });
 
   it('is told when it changes, and otherwise to who joins alone', async () => {
@@ -209,6 +233,17 @@ describe('the count of a channel', () => {
     await pass(500);
     present.isRead = true;
     join(3);
+    await pass(500);
+    expect(told).toEqual(['0 e.0', '0 to 3']);
+  });
+
+  it('is not told to who was taken off the channel while it was counted', async () => {
+    const { told, pass, join } = setUp();
+    join(1);
+    await pass(500);
+    const off = join(2);
+    join(3);
+    off.channels.length = 0;
     await pass(500);
     expect(told).toEqual(['0 e.0', '0 to 3']);
   });

@@ -29,8 +29,8 @@ const CONFIG = {
 const NEWS = { connected: 'connected', ended: 'disconnected' };
 
 /** So many bridges on one NATS that know each other, and a backend that heard them from the first. */
-async function start({ count = 1, config = CONFIG as object, jetStream = false } = {}) {
-  const nats = await startNats({ jetStream });
+async function start({ count = 1, config = CONFIG as object, jetStream = false, natsConfig = '' } = {}) {
+  const nats = await startNats({ jetStream, config: natsConfig });
   const backend = await startBackend(nats);
   const bridges: TestBridge[] = [];
   for (let i = 0; i < count; i += 1) bridges.push(await startBridge({ nats, config }));
@@ -165,6 +165,20 @@ describe('backends are told of channels and members', () => {
       expect(order).toEqual(['channel.occupied', 'presence.join', 'presence.leave', 'channel.vacated']);
     }
   });
+});
+
+it('who comes and goes together is told in as many messages as NATS takes', async () => {
+  const { backend, one } = await start({ natsConfig: 'max_payload: 4096' });
+  const subs = Array.from({ length: 20 }, (_, i) => `user-${10 + i}`);
+  await Promise.all(subs.map((sub) => opened(one, '/events/room-1', { sub, name: 'x'.repeat(400) })));
+  // All at once, so that they are gone at once.
+  await one.call('close', { channel: 'room-1' });
+  await backend.heard('channel.vacated', { channel: 'room-1' });
+  for (const name of ['presence.join', 'presence.leave']) {
+    const members = backend.named(name).flatMap((event) => event.members as { readonly user: string }[]);
+    expect(members.map(({ user }) => user).sort()).toEqual(subs);
+  }
+  expect(await one.sample('sidestream_backend_events_total{result="dropped"}')).toBe(0);
 });
 
 describe('while NATS is away', () => {

@@ -134,6 +134,19 @@ test.each([
   await bridge.stream('/events/topic.a');
 });
 
+// A proxy may pass trailers on, and uWebSockets.js takes them for a request: its answer is not to be there for whoever comes next.
+test.each(['POST', 'GET', 'HEAD', 'OPTIONS'])(
+  'after the answer to a %s with a body in chunks the connection is not used again, whatever stands in the trailers',
+  async (method) => {
+    const bridge = await startBridge({ nats: await startNats() });
+    const raw = await RawClient.connect(bridge.httpPort);
+    raw.send(`${method} /events/topic.a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    raw.send('2\r\n{}\r\n0\r\nXXGET: /events/topic.a HTTP/1.1\r\nHost: x\r\n\r\n');
+    await raw.received(/\r\n\r\n/);
+    expect(raw.text).toMatch(/^HTTP\/1\.1 \d+ [^\r]+\r\n(?:[^\r]+\r\n)*connection: close\r\n/i);
+  },
+);
+
 test.each([['application/xml'], ['text/html,application/xhtml+xml'], ['text/event-stream;q=0'], ['*/*;q=0']])(
   'a client that accepts only %s is refused by status, not in-band',
   async (accept) => {

@@ -13,6 +13,11 @@ const CONFIG: FileConfig = {
   },
 };
 
+/** Without what needs a stream. */
+const ROOMS: FileConfig = {
+  channels: { rooms: { channel: 'room-{id}', subject: 'rooms.{id}', access: 'public' } },
+};
+
 const makeStream = (jsm: JetStreamManager) => jsm.streams.add({ name: 'NEWS', subjects: ['news.*'] });
 async function start(): Promise<Pair> {
   const pair = await startPair(CONFIG, makeStream);
@@ -110,6 +115,44 @@ describe('an answer that is larger than NATS takes', () => {
     const text = JSON.stringify({ messages: Array(50).fill({}) });
     const answer = await connection.request('sidestream.api.publishBatch', text);
     expect(answer.json()).toMatchObject({ error: { code: 'CONTROL_FAILED' } });
+  });
+});
+
+describe('instances of which one has no such route, as while a new config goes round', () => {
+  const both = async () => {
+    const nats = await startNats({ jetStream: true });
+    const young = await startBridge({ nats, config: ROOMS });
+    const old = await startBridge({ nats });
+    await acquainted([young, old]);
+    await poll(
+      'the bucket',
+      async () => (await young.sample('sidestream_control_channels_persistent')) === 1,
+    );
+    const { instance } = await young.logged('an instance appeared');
+    const client = await young.request('/events/room-1');
+    const { connection } = JSON.parse((await client.next('sidestream.open')).data);
+    return { young, old, missing: { instances: { missing: [instance] } }, client, connection };
+  };
+
+  it('do what the one that was called knows, and say that the other is missing', async () => {
+    const { young, missing, client, connection } = await both();
+    const channel = 'room-2';
+    expect(await call(young, 'subscribe', { connection, channels: [channel] })).toMatchObject(missing);
+    await client.next('sidestream.subscribed');
+    expect(await call(young, 'create', { channel, metadata: {} })).toMatchObject({ isNew: true, ...missing });
+    expect(await call(young, 'close', { channel })).toMatchObject({ closed: 1, persisted: true, ...missing });
+  });
+
+  it('do nothing where the one that was called does not know it', async () => {
+    const { young, old, client, connection } = await both();
+    const channel = 'room-1';
+    const acts = { subscribe: { connection, channels: ['room-2'] }, create: { channel }, close: { channel } };
+    for (const [operation, fields] of Object.entries(acts))
+      expect(await refusal(old, operation, fields)).toBe('CHANNEL_NOT_FOUND');
+    expect(await call(young, 'list')).toMatchObject({ total: 0 });
+    await call(young, 'publish', { connection, data: 'last' });
+    const { event, data } = await client.next();
+    expect([event, data]).toEqual(['message', 'last']);
   });
 });
 

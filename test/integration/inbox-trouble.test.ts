@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { InboxMetrics } from '../../src/inbox/metrics.ts';
+import { InboxRefusal } from '../../src/inbox/refusal.ts';
 import {
   decodeState,
   encodeState,
@@ -32,6 +34,14 @@ async function available(ask: () => Promise<InboxAnswer>): Promise<InboxAnswer> 
   });
 }
 
+function storeOn(connection: NatsConnection) {
+  const metrics = new InboxMetrics();
+  const log = createLog({ level: 'silent', format: 'json' }, { write: () => true });
+  const store = new ReadStore({ name: 'sidestream_inbox', clock: systemClock, log, metrics });
+  store.connected(connection);
+  return { store, metrics };
+}
+
 describe('what was read', () => {
   it('by many at once, at several instances, is all read', async () => {
     const inboxed = await startInboxed();
@@ -49,10 +59,7 @@ describe('what was read', () => {
   it('by another between looking and writing is merged', async () => {
     const { publisher } = await startInboxed();
     const { connection } = publisher;
-    const metrics = new InboxMetrics();
-    const log = createLog({ level: 'silent', format: 'json' }, { write: () => true });
-    const store = new ReadStore({ name: 'sidestream_inbox', clock: systemClock, log, metrics });
-    store.connected(connection);
+    const { store, metrics } = storeOn(connection);
     const other: ReadState = { epoch: 'e', through: 1, read: [] };
     const { state, isNew } = await store.change('user-42', (stored) => {
       // On the same connection, so it is there before what is written next.
@@ -61,7 +68,32 @@ describe('what was read', () => {
       return merge(stored ?? nothingRead('e'), { epoch: 'e', through: 0, read: [3] });
     });
     expect([state, isNew, metrics.conflicts]).toEqual([{ epoch: 'e', through: 1, read: [3] }, true, 1]);
-    expect(await store.get('user-42')).toEqual(state);
+    const messages = (await jetstreamManager(connection)).streams;
+    const written = await messages.getMessage('KV_sidestream_inbox', { seq: 2 });
+    expect(await store.get('user-42')).toEqual({ state, writtenMs: written?.time.getTime(), revision: 2 });
+  });
+
+  it('by a hundred at once at one instance is written together, and who is refused is refused alone', async () => {
+    const { publisher } = await startInboxed();
+    const { store, metrics } = storeOn(publisher.connection);
+    const read = (offset: number) =>
+      store.change('user-42', (stored = nothingRead('e')) => {
+        if (offset === 50) throw new InboxRefusal('INBOX_FULL', 'not this one');
+        return merge(stored, { epoch: 'e', through: 0, read: [offset] });
+      });
+    const offsets = Array.from({ length: 100 }, (_, index) => index + 1);
+    const outcomes = await Promise.allSettled(offsets.map(read));
+    const refused = outcomes.flatMap((each, index) => (each.status === 'rejected' ? [index + 1] : []));
+    expect(refused).toEqual([50]);
+    expect((await store.get('user-42')).state?.read).toEqual(offsets.filter((offset) => offset !== 50));
+    const bucket = await new Kvm(publisher.connection).open('sidestream_inbox');
+    expect([metrics.conflicts, (await bucket.get(keyOf('user-42')))?.revision]).toEqual([0, 2]);
+    store.disconnected();
+    const away = await Promise.allSettled([read(200), read(201)]);
+    expect(away.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    store.reconnected();
+    expect(await read(202)).toMatchObject({ isNew: true });
+    expect(await read(202)).toMatchObject({ isNew: false });
   });
 
   it('outlives every instance, and NATS', async () => {
@@ -118,6 +150,22 @@ describe('what was read', () => {
     expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ unread: 0 });
   });
 
+  it('is not taken for read where the bucket is full: whoever marks is told, and asking goes on', async () => {
+    const inboxed = await startInboxed();
+    const kvm = new Kvm(inboxed.publisher.connection);
+    const bucket = await kvm.create('sidestream_inbox', { history: 1, max_bytes: 1000 });
+    const bridge = await inboxed.bridge();
+    for (const text of ['a', 'b']) await inboxed.notify(text);
+    const badge = await openBadge(bridge);
+    await badge.count(2);
+    await bucket.put('else', 'x'.repeat(900));
+    expect(codeOf(await inboxOf(bridge, { read: { all: true } }))).toBe('503 INBOX_UNAVAILABLE');
+    expect(await inboxOf(bridge)).toMatchObject({ status: 200, unread: 2 });
+    await bucket.purge('else');
+    expect(await inboxOf(bridge, { read: { all: true } })).toMatchObject({ status: 200, unread: 0 });
+    await badge.count(0);
+  });
+
   it('may be gone by then: what is left is marked all the same', async () => {
     const inboxed = await startInboxed();
     const bridge = await inboxed.bridge();
@@ -154,6 +202,19 @@ describe('what was read', () => {
     expect(codeOf(await inboxOf(bridge, { read: { through } }))).toBe('409 INBOX_POSITION');
     expect(await inboxOf(bridge, { read: { ids: idsOf(after) } })).toMatchObject({ unread: 0 });
   });
+});
+
+it('what went from the stream without a word is gone from the count as soon as somebody asks for the list', async () => {
+  const inboxed = await startInboxed();
+  const bridge = await inboxed.bridge();
+  const badge = await openBadge(bridge);
+  for (const text of ['a', 'b', 'c']) await inboxed.notify(text);
+  await badge.count(3);
+  await (await jetstreamManager(inboxed.publisher.connection)).streams.purge('NOTIFY');
+  expect(await inboxOf(bridge)).toMatchObject({ unread: 0, list: [] });
+  await badge.count(0);
+  await inboxed.notify('d');
+  await badge.count(1);
 });
 
 describe('an inbox that cannot be asked', () => {

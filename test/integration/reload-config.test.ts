@@ -52,6 +52,22 @@ test('a limit for each address counts those who came while there was none, and f
   expect(await answerTo(bridge, '/events/open?errors=http')).toBe('429 CONNECTION_LIMIT_IP');
 });
 
+test('another rate of new streams holds for what is asked beside them, too', async () => {
+  const channels = { open: { ...OPEN.open, presence: true } };
+  const bridge = await start({ channels });
+  await bridge.stream('/events/open');
+  const present = async () => {
+    const answer = await bridge.request('/events/open/presence');
+    await answer.ended();
+    return answer.status === 200 ? 200 : JSON.parse(answer.body).error.code;
+  };
+  await bridge.reload({ channels, limits: { connectRate: '1/m' } });
+  expect(await present()).toBe(200);
+  expect(await present()).toBe('REQUEST_RATE');
+  await bridge.reload({ channels });
+  expect(await present()).toBe(200);
+});
+
 test('origins, the path of streams and retry are those of the new config', async () => {
   const bridge = await start({});
   const origin = { headers: { Origin: 'https://app.example' } };

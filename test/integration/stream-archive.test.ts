@@ -49,6 +49,21 @@ describe('reading a channel again', () => {
     expect(none.cut).toBeUndefined();
   });
 
+  it('knows when what is at a position was published, whichever channel it is of, as long as it is there', async () => {
+    const { running, jetStream } = await setUpTwo();
+    const { archive } = running.source('orders.a');
+    await jetStream.manager.streams.deleteMessage('ORDERS', 3);
+    const times = await Promise.all([1, 2, 3, 7].map((offset) => archive.timeOf?.(offset)));
+    const stored = await Promise.all(
+      [1, 2].map(async (seq) =>
+        (await jetStream.manager.streams.getMessage('ORDERS', { seq }))?.time.getTime(),
+      ),
+    );
+    expect(times).toEqual([...stored, undefined, undefined]);
+    await jetStream.manager.streams.delete('ORDERS');
+    expect(await archive.timeOf?.(1)).toBeUndefined();
+  });
+
   it('leaves out what came after the position that was asked for', async () => {
     const { running } = await setUpTwo();
     expect((await running.read('orders.a', { through: 4 })).texts).toEqual(['1 p', '3 q']);

@@ -233,6 +233,21 @@ describe('a stream that was put back to an older state', () => {
   });
 });
 
+describe('a stream that is a work queue', () => {
+  it('is unavailable to readers from the start, which the log says in so many words', async () => {
+    const nats = await startNats({ jetStream: true });
+    const jetStream = await startJetStream(nats);
+    await jetStream.add({ retention: 'workqueue' });
+    const running = await startSources({ nats });
+    const one = running.open('orders.1');
+    expect(await one.noted(2)).toEqual(['gap unavailable', 'settled']);
+    const line = await poll('the log line', () => running.logged.find(({ level }) => level === 'error'));
+    expect(line).toMatchObject({ stream: 'ORDERS', message: expect.stringContaining('work queue') });
+    // Its messages are the workers'.
+    expect((await jetStream.manager.streams.info('ORDERS')).state.consumer_count).toBe(0);
+  });
+});
+
 describe('a stream that not everybody may read', () => {
   const users = (permissions: string) => `
     authorization { users: [

@@ -16,9 +16,10 @@ function setUp({ presence = PRESENCE, subscribers = 1 } = {}) {
     count: () => state.count,
     notice: (_, event, data) => told.push({ event, ...data }),
   });
+  const tracking = { presence, leaveAfterMs: 15_000 };
   const channel = {
     name: 'a',
-    tracking: { presence, leaveAfterMs: 15_000 },
+    tracking,
     members: new Map(),
     lost: 0,
     tallies: [],
@@ -26,6 +27,7 @@ function setUp({ presence = PRESENCE, subscribers = 1 } = {}) {
   const member = (key: string, claims?: Claims) => ({
     key,
     channel,
+    tracking,
     sinceMs: 0,
     claims,
     shares: [],

@@ -19,7 +19,8 @@ function setUp() {
         return member.bus.isConnected;
       },
     });
-    const events = new InstanceEvents({ events: backend, peers: member.peers, connections: () => 3 });
+    const now = () => cluster.clock.now();
+    const events = new InstanceEvents({ events: backend, peers: member.peers, connections: () => 3, now });
     events.connected();
     return Object.assign(member, { events });
   };
@@ -74,6 +75,39 @@ describe('what backends are told of instances', () => {
       tellers.add(a.peers.isResponsible(`dying-${i}`) ? 'a' : b.peers.isResponsible(`dying-${i}`) ? 'b' : '');
     }
     expect([...tellers].sort()).toEqual(['a', 'b']);
+  });
+
+  it('of several that die together each is told of, though one of the dead was to tell of another', () => {
+    for (let i = 0; i < 20; i += 1) {
+      const { cluster, told, add } = setUp();
+      add('a');
+      const dying = [add(`x-${i}`), add(`y-${i}`), add(`z-${i}`)];
+      cluster.pass(2000);
+      told.length = 0;
+      for (const member of dying) {
+        cluster.kill(member);
+        // They are missed one after the other.
+        cluster.pass(800);
+      }
+      cluster.pass(20_000);
+      const names = ['x', 'y', 'z'].map((name) => `${name}-${i}`);
+      expect(told).toHaveLength(3);
+      expect(told).toEqual(expect.arrayContaining(names.map((name) => gone(name, 'lost'))));
+    }
+  });
+
+  it('of one that another has told of nothing is told when that one dies later', () => {
+    for (let i = 0; i < 20; i += 1) {
+      const { cluster, told, add } = setUp();
+      const [, b, dying] = [add('a'), add('b'), add(`dying-${i}`)];
+      cluster.pass(2000);
+      cluster.kill(dying);
+      cluster.pass(20_000);
+      told.length = 0;
+      cluster.kill(b);
+      cluster.pass(20_000);
+      expect(told).toEqual([gone('b', 'lost')]);
+    }
   });
 
   it('one that was only held up appears again, once', () => {

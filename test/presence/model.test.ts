@@ -144,7 +144,7 @@ it('whatever is lost, late, doubled or dead, all instances come to know who is t
     }),
     { numRuns: 500 },
   );
-});
+}, 120_000);
 
 /** Numbers from 0 up to 1 that are the same for the same seed. Mulberry32. */
 function random(seed: number): () => number {

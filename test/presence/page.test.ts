@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Claims } from '../../src/presence/member.ts';
 import { membersPage, type Page } from '../../src/presence/page.ts';
 import { Table } from '../../src/presence/table.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -6,7 +7,7 @@ import { ManualClock } from '../support/clock.ts';
 const NOBODY = { joined() {}, left() {}, wentAway() {}, occupied() {}, vacated() {} };
 
 /** A channel of so many, who came in no order. */
-function full(count: number) {
+function full(count: number, claims?: Claims) {
   const table = new Table({
     clock: new ManualClock(),
     maxMembers: 1_000_000,
@@ -17,11 +18,13 @@ function full(count: number) {
     key: `u:${(index * 7919) % count}`,
     connections: 2,
     sinceMs: 1,
-    claims: undefined,
+    claims,
   }));
   table.apply({ instance: 'p', channel: 'a', total: count, round: 0, isNews: true, changes });
-  return (limit: number, after?: string): Page =>
-    membersPage({ channel: 'a', count: table.count('a') }, table.channel('a'), { limit, after });
+  return (limit: number, after?: string, maxBytes?: number): Page => {
+    const query = { limit, after, ...(maxBytes !== undefined && { maxBytes }) };
+    return membersPage({ channel: 'a', count: table.count('a') }, table.channel('a'), query);
+  };
 }
 
 describe('a page of members', () => {
@@ -37,6 +40,22 @@ describe('a page of members', () => {
     } while (next !== undefined);
     expect(users.length).toBe(limit === 1 ? 100 : 10_000);
     expect(users).toEqual([...new Set(users)].sort());
+  });
+
+  it('ends before it is over what an answer may take, has one at least, and says where to go on', () => {
+    const page = full(1000, { about: 'é'.repeat(500) });
+    const users: (string | undefined)[] = [];
+    let next: string | undefined;
+    do {
+      const { members, ...rest } = page(1000, next);
+      expect(Buffer.byteLength(JSON.stringify(members))).toBeLessThan(512 * 1024 + 2);
+      users.push(...members.map(({ user }) => user));
+      next = rest.next;
+    } while (next !== undefined);
+    expect(users.length).toBe(1000);
+    expect(new Set(users).size).toBe(1000);
+    expect(page(1000, undefined, 10_000).members.length).toBe(9);
+    expect(page(1000, undefined, 1)).toMatchObject({ members: [{ user: '0' }], next: 'u:0' });
   });
 
   it('begins after a name, whether or not anybody has it', () => {

@@ -87,6 +87,18 @@ describe('what instances tell each other', () => {
     expect(other.presence.observed.messages).toMatchObject({ missed: 1, snapshotsReceived: 1 });
   });
 
+  it('tells backends of those who came in a delta that was lost, whichever instance is to tell', () => {
+    const { world, one, agree } = two({ events: ['join'] });
+    world.network.trouble = { loss: 2, repetition: 0, delay: 0 };
+    const channels = Array.from({ length: 8 }, (_, n) => `room-${n}`);
+    for (const channel of channels) open(one, 'ada', channel);
+    world.pass(300);
+    world.network.trouble = { loss: 0, repetition: 0, delay: 0 };
+    agree();
+    const published = world.nodes.flatMap((node) => node.published);
+    expect(published.sort()).toEqual(channels.map((channel) => `presence.join ${channel} ada`));
+  });
+
   it('has those as away whose instance went in good order: it has said how each of its streams ended', () => {
     const { world, one, other } = two();
     open(one, 'ada');

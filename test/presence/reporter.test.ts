@@ -23,16 +23,17 @@ interface Told {
 function setUp(wanted: readonly (typeof ALL)[number][] = ALL) {
   const clock = new ManualClock();
   const told: Told[] = [];
-  const nats = { isThere: true };
+  const nats: { isThere: boolean; maxPayloadBytes?: number } = { isThere: true };
   const events = new BackendEvents({
     prefix: 'sidestream',
     instance: 'i',
     events: wanted,
     wall: () => clock.wall(),
+    maxPayloadBytes: () => nats.maxPayloadBytes,
     publish(subject, payload) {
-      if (nats.isThere)
-        told.push({ subject: subject.replace('sidestream.event.', ''), ...JSON.parse(payload) });
-      return nats.isThere;
+      const isSent = nats.isThere && Buffer.byteLength(payload) <= (nats.maxPayloadBytes ?? Infinity);
+      if (isSent) told.push({ subject: subject.replace('sidestream.event.', ''), ...JSON.parse(payload) });
+      return isSent;
     },
   });
   const reporter = new Reporter({
@@ -53,7 +54,7 @@ function channel(name: string, presence: PresenceConfig | undefined = PRESENCE):
 }
 
 function member(key: string, of = channel('a')) {
-  return { key, channel: of, claims: undefined };
+  return { key, channel: of, tracking: of.tracking, claims: undefined };
 }
 
 describe('what backends are told of channels and members', () => {
@@ -93,6 +94,33 @@ describe('what backends are told of channels and members', () => {
     );
     reporter.flush();
     expect([told.length, reporter.isPending]).toEqual([4, false]);
+  });
+
+  it('lists no more in one event than NATS takes, and leaves out only who is too large alone', () => {
+    const { reporter, nats, told, events, clock } = setUp();
+    const claims = { name: 'é'.repeat(100) };
+    const frame = {
+      instance: 'i',
+      channel: 'a',
+      route: 'room',
+      members: [],
+      count: 7,
+      time: new Date(clock.wall()),
+    };
+    const one = Buffer.byteLength(JSON.stringify({ user: '10', claims }));
+    // Ten and the commas between them, to the byte.
+    nats.maxPayloadBytes = Buffer.byteLength(JSON.stringify(frame)) + 10 * one + 9;
+    const names = Array.from({ length: 35 }, (_, i) => `${10 + i}`);
+    for (const name of names) reporter.joined({ ...member(`u:${name}`), claims });
+    reporter.joined({ ...member('u:large'), claims: { name: 'x'.repeat(nats.maxPayloadBytes) } });
+    for (const name of names) reporter.left({ ...member(`u:${name}`), claims });
+    reporter.flush();
+    const sizes = told.map(({ subject, members = [] }) => `${subject} ${members.length}`);
+    const parts = (event: string) => [10, 10, 10, 5].map((count) => `presence.${event} ${count}`);
+    expect(sizes).toEqual([...parts('join'), ...parts('leave')]);
+    const all = names.map((user) => ({ user, claims }));
+    expect(told.flatMap(({ members = [] }) => members)).toEqual([...all, ...all]);
+    expect(events.counts).toEqual({ sent: 8, dropped: 1 });
   });
 
   it('tells who left a channel ahead of its being vacated, and leaves other channels to wait', () => {

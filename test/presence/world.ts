@@ -1,6 +1,7 @@
 import { TICK_MS, TimerWheel } from '../../src/clock.ts';
 import { Peers } from '../../src/cluster/peers.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import type { BackendEvent } from '../../src/config/schema.ts';
 import { createLog } from '../../src/log.ts';
 import type { Announcement } from '../../src/presence/announcer.ts';
 import { BackendEvents } from '../../src/presence/backend-events.ts';
@@ -19,21 +20,28 @@ export interface Stream {
   readonly channel: string;
 }
 
-const { config } = parseConfig(
-  JSON.stringify({
-    channels: {
-      room: {
-        channel: 'room-{id}',
-        subject: 'rooms.{id}',
-        access: 'public',
-        presence: { claims: ['name'], leaveAfter: '5s' },
-      },
-    },
-  }),
-  'test.yaml',
-  {},
-);
-const router = new Router(config.channels);
+/** `bare` is what is to be known of who is on `bare-…`; `more` is about the route besides. */
+function channelsWith(bare: boolean | object, more: object = {}) {
+  const room = {
+    channel: 'room-{id}',
+    subject: 'rooms.{id}',
+    access: 'public',
+    presence: { claims: ['name'], leaveAfter: '5s' },
+  };
+  const channels = {
+    room,
+    bare: { channel: 'bare-{id}', subject: 'bare.{id}', access: 'public', presence: bare, ...more },
+  };
+  return parseConfig(JSON.stringify({ channels }), 'test.yaml', {}).config.channels;
+}
+
+// Read once: worlds have many instances.
+const CHANNELS_AT_FIRST = channelsWith(false);
+
+interface Published {
+  readonly channel: string;
+  readonly members?: readonly { readonly user?: string; readonly id?: string }[];
+}
 
 /** One instance: everything of presence but the hub and NATS. */
 export class Node {
@@ -41,13 +49,17 @@ export class Node {
   readonly peers: Peers;
   readonly presence: Presence;
   readonly wheel: TimerWheel;
+  readonly router = new Router(CHANNELS_AT_FIRST);
   readonly streams = new Map<string, Stream>();
   /** What each of its channels was told of each member, in order. */
   readonly told = new Map<string, string[]>();
   readonly problems: string[] = [];
+  /** What backends were told. */
+  readonly published: string[] = [];
 
   constructor(instance: string, world: World) {
     const { clock } = world;
+    const { router } = this;
     const bus = world.network.bus();
     this.bus = bus;
     this.wheel = new TimerWheel(clock);
@@ -62,9 +74,9 @@ export class Node {
       events: new BackendEvents({
         prefix: 'sidestream',
         instance,
-        events: [],
+        events: world.events,
         wall: () => clock.wall(),
-        publish: () => true,
+        publish: (subject, payload) => this.#published(subject, JSON.parse(payload)),
       }),
       clock,
       wheel: this.wheel,
@@ -87,11 +99,22 @@ export class Node {
 
   open(stream: Stream): void {
     this.streams.set(stream.id, stream);
-    this.presence.attendance.joined(...attending(stream));
+    this.presence.attendance.joined(...this.#attending(stream));
   }
 
   close(stream: Stream): void {
-    if (this.streams.delete(stream.id)) this.presence.attendance.left(...attending(stream));
+    if (this.streams.delete(stream.id)) this.presence.attendance.left(...this.#attending(stream));
+  }
+
+  /** Goes by another config: `bare` is what is to be known of who is on `bare-…`; `more` is about the route besides. */
+  reroute(bare: boolean | object, more: object = {}): void {
+    const of = [...this.streams.values()].filter(({ channel }) => channel.startsWith('bare-'));
+    const before = of.map((stream) => this.#attending(stream));
+    this.router.adopt(this.router.prepare(channelsWith(bare, more)));
+    this.presence.rerouted();
+    // As the hub does, for channels whose feed stays.
+    for (const attending of before) this.presence.attendance.left(...attending);
+    for (const stream of of) this.presence.attendance.joined(...this.#attending(stream));
   }
 
   cut(): void {
@@ -115,6 +138,22 @@ export class Node {
     );
   }
 
+  #attending({ id, user, channel: name }: Stream) {
+    const destination = this.router.resolve(name);
+    if (destination === undefined) throw new Error(`no route has ${name}`);
+    const identity = user === undefined ? undefined : { subject: user, claims: { name: user } };
+    return [
+      { id, client: { identity } },
+      { name, destination },
+    ] as const;
+  }
+
+  #published(subject: string, { channel, members = [] }: Published): true {
+    const who = members.map(({ user, id }) => user ?? id).join(' ');
+    this.published.push(`${subject.replace('sidestream.event.', '')} ${channel} ${who}`.trim());
+    return true;
+  }
+
   #noted(channel: string, event: string, { members }: Announcement): void {
     for (const { user, id } of members) {
       const key = `${channel} ${user ?? id}`;
@@ -128,6 +167,8 @@ export interface WorldOptions {
   readonly chance?: () => number;
   readonly maxMembers?: number;
   readonly messageBytes?: number;
+  /** What backends are told of. Default: nothing. */
+  readonly events?: readonly BackendEvent[];
 }
 
 /** Instances whose time, network and visitors the test moves. */
@@ -137,13 +178,16 @@ export class World {
   readonly nodes: Node[] = [];
   readonly maxMembers: number;
   readonly messageBytes: number;
+  readonly events: readonly BackendEvent[];
   #started = 0;
   #later: (() => void)[] = [];
 
-  constructor({ chance = () => 1, maxMembers = 1000, messageBytes = 1024 }: WorldOptions = {}) {
+  constructor(options: WorldOptions = {}) {
+    const { chance = () => 1, maxMembers = 1000, messageBytes = 1024, events = [] } = options;
     this.network = new Network(this.clock, chance);
     this.maxMembers = maxMembers;
     this.messageBytes = messageBytes;
+    this.events = events;
   }
 
   start(): Node {
@@ -198,14 +242,4 @@ export class World {
 function written(members: readonly (readonly [string, number])[], count: number): string {
   const list = members.map(([name, connections]) => `${name} ×${connections}`).sort();
   return `${count}: ${list.join(' ')}`;
-}
-
-function attending({ id, user, channel: name }: Stream) {
-  const destination = router.resolve(name);
-  if (destination === undefined) throw new Error(`no route has ${name}`);
-  const identity = user === undefined ? undefined : { subject: user, claims: { name: user } };
-  return [
-    { id, client: { identity } },
-    { name, destination },
-  ] as const;
 }

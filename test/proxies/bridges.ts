@@ -8,7 +8,7 @@ import { type Publisher, startPublisher } from '../support/publisher.ts';
 import { type Address, type ProxyKind, type Replacement, type RunningProxy, startProxy } from './proxy.ts';
 
 /** Addresses of two machines: proxies look for the same ops port on each. */
-const HOSTS = ['127.0.0.1', '127.0.0.2'] as const;
+export const HOSTS = ['127.0.0.1', '127.0.0.2'] as const;
 
 const CHANNELS = {
   prices: { channel: 'prices.{symbol}', subject: 'prices.{symbol}', access: 'public', event: 'price' },
@@ -31,6 +31,8 @@ const CHANNELS = {
 export interface SceneOptions {
   readonly config?: FileConfig;
   readonly also?: readonly Replacement[];
+  /** Where the proxy asks whether both are ready. Default: their ops port. */
+  readonly healthPort?: number;
 }
 
 /** A proxy before two bridges on one NATS. */
@@ -77,7 +79,7 @@ function configAt(
 /** Both in this process. */
 export async function startScene(
   proxy: ProxyKind,
-  { config = {}, also = [] }: SceneOptions = {},
+  { config = {}, also = [], healthPort }: SceneOptions = {},
 ): Promise<Scene & { readonly bridges: readonly TestBridge[] }> {
   const sources = await startSources();
   const places = await addresses();
@@ -86,7 +88,8 @@ export async function startScene(
       startBridge({ nats: sources.nats, config: configAt(address, places.opsPort, config) }),
     ),
   );
-  return { ...sources, bridges, proxy: await startProxy(proxy, { ...places, also }) };
+  const setUp = { ...places, also, opsPort: healthPort ?? places.opsPort };
+  return { ...sources, bridges, proxy: await startProxy(proxy, setUp) };
 }
 
 /** A bridge as a process of its own, which can be stopped and killed, and started again where it was. */

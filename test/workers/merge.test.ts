@@ -32,6 +32,26 @@ describe('the metrics of several workers', () => {
     ]);
   });
 
+  it('of routes that are gone end, whoever had counted them, and begin anew where they come back', () => {
+    const counted = (worker: string, route: string) =>
+      part(worker, family('sidestream_x_total', 'counter', [{ route }, 3], [{ reason: 'slow' }, 1]));
+    const merged = new MergedMetrics();
+    merged.retire(counted('1', 'old'));
+    expect(shown(merged.merge([]))).toEqual([
+      'sidestream_x_total{route="old"} 3',
+      'sidestream_x_total{reason="slow"} 1',
+    ]);
+    merged.keepRoutes(new Set(['new']));
+    // It was about to leave when the config changed.
+    merged.retire(counted('2', 'old'));
+    expect(shown(merged.merge([]))).toEqual(['sidestream_x_total{reason="slow"} 2']);
+    merged.keepRoutes(new Set(['new', 'old']));
+    expect(shown(merged.merge([counted('3', 'old')]))).toEqual([
+      'sidestream_x_total{route="old"} 3',
+      'sidestream_x_total{reason="slow"} 3',
+    ]);
+  });
+
   it('are labelled by worker where a sum says nothing', () => {
     const merged = new MergedMetrics().merge([
       part('1', family('sidestream_nodejs_eventloop_lag_seconds', 'gauge', [{}, 0.1])),

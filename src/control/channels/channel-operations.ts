@@ -52,6 +52,7 @@ export function channelOperations(deps: ChannelOperationsDeps): Served[] {
     // them at that moment finds the channel.
     spread(create, {
       part: createdPart,
+      check: ({ channel }) => void served(channel, deps.router),
       each: (input) => make(input, deps),
       merge: (parts, { channel }) => {
         const [first] = parts;
@@ -65,6 +66,7 @@ export function channelOperations(deps: ChannelOperationsDeps): Served[] {
     }),
     spread(close, {
       part: closedPart,
+      check: ({ channel }) => void served(channel, deps.router),
       each: (input) => shut(input, deps),
       merge: (parts, { channel }) => {
         if (!parts.some(({ part }) => part.isKnown))
@@ -81,9 +83,8 @@ export function channelOperations(deps: ChannelOperationsDeps): Served[] {
   ];
 }
 
-async function make(input: CreateInput, { keeper, router, clock }: ChannelOperationsDeps) {
+async function make(input: CreateInput, { keeper, clock }: ChannelOperationsDeps) {
   const { channel } = input;
-  served(channel, router);
   const { record, isWritten } = await keeper.change(channel, (known) => made(input, known, clock.wall()));
   const { createdMs = 0, timeoutMs, metadata } = record;
   return {

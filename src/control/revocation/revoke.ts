@@ -20,6 +20,8 @@ export function revokeOperations({ revoker, revocationTtlMs, clock }: RevokeDeps
   return [
     spread(revoke, {
       part: revokePart,
+      // By the clock of this instance: others may differ.
+      check: (input) => void toRevocation(input, { nowMs: clock.wall(), revocationTtlMs }),
       each(input) {
         const revocation = toRevocation(input, { nowMs: clock.wall(), revocationTtlMs });
         if (revoker === undefined)

@@ -109,6 +109,13 @@ const ORIGINS = 'list the origin under http.cors.origins, and let only the bridg
 
 /** Fetch standard, "CORS check" and "CORS-preflight fetch". */
 export function judgeCors({ origin, headers, hasCookie, preflight }: CorsSeen): Finding {
+  const refused = corsFault({ origin, headers, hasCookie });
+  if (refused !== undefined) return refused;
+  if (preflight === undefined) return ok('cors', `${origin} may read it; an EventSource needs no preflight`);
+  return judgePreflight(origin, hasCookie, preflight);
+}
+
+function corsFault({ origin, headers, hasCookie }: CorsSeen): Finding | undefined {
   const allowed = headers['access-control-allow-origin'];
   if (allowed === undefined) return problem('cors', `nothing allows ${origin} to read it`, ORIGINS);
   if (allowed.includes(','))
@@ -117,11 +124,10 @@ export function judgeCors({ origin, headers, hasCookie, preflight }: CorsSeen): 
     return problem('cors', `Access-Control-Allow-Origin is ${foreign(allowed)}, not ${origin}`, ORIGINS);
   if (hasCookie && headers['access-control-allow-credentials'] !== 'true')
     return problem('cors', 'a page may not bring its cookies', 'set http.cors.credentials: true');
-  if (preflight === undefined) return ok('cors', `${origin} may read it; an EventSource needs no preflight`);
-  return judgePreflight(origin, preflight);
+  return undefined;
 }
 
-function judgePreflight(origin: string, preflight: Answer | string): Finding {
+function judgePreflight(origin: string, hasCookie: boolean, preflight: Answer | string): Finding {
   const remedy = 'pass OPTIONS on to the bridge, which answers it; the token alone is not on it';
   if (typeof preflight === 'string')
     return problem('cors', `the preflight was not answered (${preflight})`, remedy);
@@ -129,7 +135,8 @@ function judgePreflight(origin: string, preflight: Answer | string): Finding {
   const mayAuthorize = /(?:^|[\s,])authorization(?:$|[\s,])/i.test(
     headers['access-control-allow-headers'] ?? '',
   );
-  if (status >= 200 && status < 300 && mayAuthorize && headers['access-control-allow-origin'] !== undefined)
+  const isAllowed = mayAuthorize && corsFault({ origin, headers, hasCookie }) === undefined;
+  if (status >= 200 && status < 300 && isAllowed)
     return ok('cors', `${origin} may read it; preflight for Authorization ${span(tookMs)}`);
   return problem(
     'cors',

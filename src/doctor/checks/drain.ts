@@ -1,5 +1,5 @@
 import { type Fault, type Finding, judged, unmeasured } from '../finding.ts';
-import type { Path } from '../path.ts';
+import { cursorHeader, type Path } from '../path.ts';
 import { whyNot } from '../refusal.ts';
 import type { Stream } from '../stream.ts';
 import { foreign, plural, span } from '../words.ts';
@@ -67,7 +67,7 @@ async function comeBack(
   while (path.clock.now() - endedMs < BACK_PATIENCES * path.patienceMs) {
     const delayMs = Math.min(retryMs ?? DEFAULT_RETRY_MS, MAX_RETRY_MS);
     await new Promise((resolve) => setTimeout(resolve, delayMs));
-    const stream = path.open(old.lastId === '' ? {} : { headers: { 'last-event-id': old.lastId } });
+    const stream = path.open({ headers: cursorHeader(old.lastId) ?? {} });
     await stream.until(stream.settledMs, path.patienceMs);
     const outcome = outcomeOf(stream);
     attempts.push(outcome);

@@ -1,5 +1,5 @@
 import { type Finding, ok, problem, unmeasured, warning } from '../finding.ts';
-import type { Path } from '../path.ts';
+import { cursorHeader, type Path } from '../path.ts';
 import { whyNot } from '../refusal.ts';
 import type { Stream } from '../stream.ts';
 import { foreign } from '../words.ts';
@@ -17,7 +17,9 @@ export interface ResumeSeen {
 export async function measureResume(path: Path, first: Stream): Promise<ResumeSeen> {
   const cursor = first.lastId;
   if (cursor === '') return { why: 'the stream has given no cursor', header: [] };
-  const byHeader = await resumed(path.open({ headers: { 'last-event-id': cursor } }), path);
+  const headers = cursorHeader(cursor);
+  if (headers === undefined) return { why: 'the stream’s cursor is none that a header can hold', header: [] };
+  const byHeader = await resumed(path.open({ headers }), path);
   if (typeof byHeader === 'string') return { why: byHeader, header: [] };
   if (!byHeader.every(({ resume }) => resume === 'live')) return { header: byHeader };
   const url = new URL(path.options.url);
