@@ -147,3 +147,12 @@ export function configOf(objects: readonly KubernetesObject[]): string {
 
 /** A file of the chart. */
 export const chartFile = (path: string): string => readFileSync(join(CHART, path), 'utf8');
+
+const rendered = new Map<string, Promise<readonly KubernetesObject[]>>();
+
+/** What a set of values renders; each once for all tests of a file. */
+export function objectsOf(set: string): Promise<readonly KubernetesObject[]> {
+  const known = rendered.get(set) ?? render([valueSet(set)]);
+  rendered.set(set, known);
+  return known;
+}

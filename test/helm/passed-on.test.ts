@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import {
   at,
   chartFile,
-  type KubernetesObject,
   noHelm,
+  objectsOf,
   only,
   render,
   TAKEN,
@@ -13,15 +13,6 @@ import {
   valueSet,
   valuesFile,
 } from './chart.ts';
-
-const rendered = new Map<string, Promise<readonly KubernetesObject[]>>();
-/** Each set is rendered once for all tests of this file. */
-function objectsOf(set: string): Promise<readonly KubernetesObject[]> {
-  const known = rendered.get(set) ?? render([valueSet(set)]);
-  rendered.set(set, known);
-  return known;
-}
-afterAll(() => rendered.clear());
 
 const POD = ['spec', 'template', 'spec'];
 const CONTAINER = [...POD, 'containers', 0];

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfiguredKeys } from '../../src/auth/configured-keys.ts';
 import { readConfig } from '../../src/config/load.ts';
@@ -12,11 +12,11 @@ import {
   type KubernetesObject,
   listAt,
   noHelm,
+  objectsOf,
   only,
   render,
   TAKEN,
   template,
-  valueSet,
   valueSets,
   valuesFile,
 } from './chart.ts';
@@ -28,15 +28,6 @@ const LABEL_VALUE = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
 
 /** Bytes of all annotations of an object together, as Kubernetes takes them. */
 const MAX_ANNOTATIONS = 256 * 1024;
-
-const rendered = new Map<string, Promise<readonly KubernetesObject[]>>();
-/** Each set is rendered once for all tests of this file. */
-function objectsOf(name: string): Promise<readonly KubernetesObject[]> {
-  const known = rendered.get(name) ?? render([valueSet(name)]);
-  rendered.set(name, known);
-  return known;
-}
-afterAll(() => rendered.clear());
 
 const podOf = (object: KubernetesObject): unknown => at(object.spec, 'template');
 
