@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['hub', 'cluster'],
   ['protocol', 'routing', 'config'],
   ['tracing'],
-  ['clock', 'log', 'metrics', 'queue', 'duration'],
+  ['clock', 'log', 'metrics', 'queue', 'duration', 'paging'],
   ['errors', 'reasons'],
 ];
 

@@ -76,9 +76,9 @@ export class Issuer {
     await loadConfiguredKeys(this.options);
   }
 
-  /** The URL of its key set, as it is counted under. */
-  get keySet(): string | undefined {
-    return this.#remote?.name;
+  /** Its key set's name, and attempts to fetch it. */
+  get keySet(): Pick<RemoteKeys, 'name' | 'counts'> | undefined {
+    return this.#remote;
   }
 
   /** Begins to fetch the remote keys; nobody waits for them. */

@@ -46,7 +46,7 @@ export type Renewal = 'known' | 'unavailable';
 export class RemoteKeys {
   /** The URL, without a password or a query, either of which may be a secret. */
   readonly name: string;
-  readonly #counts: KeySetCounts;
+  readonly counts: KeySetCounts;
   readonly #url: URL;
   readonly #caFile: string | undefined;
   readonly #options: JwksOptions;
@@ -66,8 +66,8 @@ export class RemoteKeys {
     this.#options = options;
     this.#context = context;
     this.name = this.#url.origin + this.#url.pathname;
-    this.#counts = context.counts.get(this.name) ?? { all: 0, failed: 0 };
-    context.counts.set(this.name, this.#counts);
+    this.counts = context.counts.get(this.name) ?? { all: 0, failed: 0 };
+    context.counts.set(this.name, this.counts);
   }
 
   /** What is known now. Where it is old, or there is nothing yet, fetching begins; nobody waits for it here. */
@@ -103,7 +103,7 @@ export class RemoteKeys {
 
   async #fetch(): Promise<void> {
     const { clock, log } = this.#context;
-    this.#counts.all += 1;
+    this.counts.all += 1;
     try {
       const json = await this.#download();
       this.#take(json);
@@ -113,7 +113,7 @@ export class RemoteKeys {
     } catch (error) {
       this.#renewal = 'unavailable';
       if (this.#stopped.signal.aborted) return;
-      this.#counts.failed += 1;
+      this.counts.failed += 1;
       const problem = messageOf(error);
       log.warn({ url: this.name, error: problem, keys: this.#keys.length }, 'cannot fetch the key set');
     }

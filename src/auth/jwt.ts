@@ -69,7 +69,6 @@ export function createJwtVerifier(
 type Issuers = ReadonlyMap<string | undefined, Issuer>;
 
 export class JwtVerifier implements Verifier {
-  readonly #keySets = new Map<string, KeySetCounts>();
   readonly #clock: Clock;
   readonly #log: Logger;
   #issuers: Issuers = new Map();
@@ -85,7 +84,11 @@ export class JwtVerifier implements Verifier {
 
   /** Attempts to fetch each key set, by its URL without a query. */
   get keySets(): ReadonlyMap<string, KeySetCounts> {
-    return this.#keySets;
+    return new Map(
+      [...this.#issuers.values()].flatMap(({ keySet }) =>
+        keySet === undefined ? [] : [[keySet.name, keySet.counts]],
+      ),
+    );
   }
 
   /** Whether anybody's tokens are taken. */
@@ -130,7 +133,6 @@ export class JwtVerifier implements Verifier {
     const kept = new Set(issuers.values());
     for (const issuer of this.#issuers.values()) if (!kept.has(issuer)) issuer.withdraw();
     this.#issuers = issuers;
-    this.#forgetKeySets();
     // A key in a file that changed with the config is good at once, too.
     void this.#reload();
   }
@@ -138,12 +140,6 @@ export class JwtVerifier implements Verifier {
   /** Lets go of issuers that were prepared. */
   discard(issuers: Issuers): void {
     for (const issuer of issuers.values()) if (!this.#has(issuer)) issuer.stop();
-    this.#forgetKeySets();
-  }
-
-  #forgetKeySets(): void {
-    const used = new Set([...this.#issuers.values()].map(({ keySet }) => keySet));
-    for (const url of this.#keySets.keys()) if (!used.has(url)) this.#keySets.delete(url);
   }
 
   async verify(token: string): Promise<Verification> {
@@ -232,7 +228,8 @@ export class JwtVerifier implements Verifier {
   /** @throws SidestreamError CONFIG_INVALID */
   #made(issuers: readonly JwtIssuerOptions[]): Issuers {
     const made = new Map<string | undefined, Issuer>();
-    const context = { clock: this.#clock, log: this.#log, counts: this.#keySets };
+    // One that was changed goes on counting where its key set is.
+    const context = { clock: this.#clock, log: this.#log, counts: new Map(this.keySets) };
     // What was known by the one for all others may be another's to know now.
     const hasNew = issuers.some(({ issuer }) => !this.#issuers.has(issuer));
     for (const options of issuers) {

@@ -1,9 +1,7 @@
 import type { Bus } from '../cluster/bus.ts';
+import { MAX_PAGE_BYTES } from '../paging.ts';
 
-/** What a page of a listing takes at most: a small part of what may wait for a NATS client, and a millisecond to write. */
-const MAX_PAGE_BYTES = 512 * 1024;
-
-/** The same, where NATS may take less. */
+/** What a page of a listing takes at most, where NATS may take less than it mostly does. */
 export function maxPageBytes({ maxPayloadBytes = Number.POSITIVE_INFINITY }: Pick<Bus, 'maxPayloadBytes'>) {
   return Math.min(MAX_PAGE_BYTES, maxPayloadBytes / 2);
 }

@@ -1,3 +1,4 @@
+import { fitting } from '../paging.ts';
 import { formatPosition } from '../protocol/cursor.ts';
 import { endOf, type Kept } from './reading.ts';
 import type { ReadState } from './state.ts';
@@ -32,8 +33,6 @@ export interface Listing {
   readonly next?: string;
 }
 
-/** Most of the data of one list, in bytes: with what is around it, it fits into one NATS message (`max_payload`, 1 MiB). */
-const MAX_LIST_BYTES = 512 * 1024;
 const PRIORITIES = ['normal', 'high', 'urgent'] as const;
 
 /** The first of what is unread, in the order that was asked for; and how much there is. */
@@ -91,16 +90,6 @@ export class PendingList {
 
 function rank({ publication }: Kept): number {
   return publication.priority ?? 0;
-}
-
-/** As many as fit, and one at least. */
-function fitting<T>(items: readonly T[], bytesOf: (item: T) => number): readonly T[] {
-  let bytes = 0;
-  const end = items.findIndex((item, index) => {
-    bytes += bytesOf(item);
-    return bytes > MAX_LIST_BYTES && index > 0;
-  });
-  return end < 0 ? items : items.slice(0, end);
 }
 
 function toPending({ offset, publication }: Kept, epoch: string): Pending {

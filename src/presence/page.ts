@@ -1,3 +1,4 @@
+import { fitting, MAX_PAGE_BYTES } from '../paging.ts';
 import { type Shown, SOMEBODY, shown } from './member.ts';
 import type { Member, TrackedChannel } from './table.ts';
 
@@ -21,12 +22,9 @@ export interface Page {
 export interface PageQuery {
   readonly limit: number;
   readonly after: string | undefined;
-  /** Most that the members take as JSON; one is listed always. Default: {@link MAX_BYTES}. */
+  /** Most that the members take as JSON; one is listed always. Default: {@link MAX_PAGE_BYTES}. */
   readonly maxBytes?: number;
 }
-
-/** With what is around it, it fits into one NATS message (`max_payload`, 1 MiB). */
-const MAX_BYTES = 512 * 1024;
 
 /**
  * Some members of a channel, by the order of their keys: that is the same on every instance, so the next page may be asked of another.
@@ -35,22 +33,15 @@ const MAX_BYTES = 512 * 1024;
 export function membersPage(
   { channel, count }: Pick<Page, 'channel' | 'count'>,
   tracked: TrackedChannel | undefined,
-  { limit, after, maxBytes = MAX_BYTES }: PageQuery,
+  { limit, after, maxBytes = MAX_PAGE_BYTES }: PageQuery,
 ): Page {
   const first = smallest(tracked?.members.values() ?? [], limit + 1, after);
-  const members = fitting(first.slice(0, limit).map(listed), maxBytes);
+  // With the comma.
+  const bytesOf = (member: Listed) => Buffer.byteLength(JSON.stringify(member)) + 1;
+  const members = fitting(first.slice(0, limit).map(listed), bytesOf, maxBytes);
   const last = first[members.length - 1];
   const hasMore = first.length > members.length && last !== undefined;
   return { channel, count, members, ...(hasMore && { next: last.key }) };
-}
-
-function fitting(members: readonly Listed[], maxBytes: number): readonly Listed[] {
-  let bytes = 0;
-  const end = members.findIndex((member, index) => {
-    bytes += Buffer.byteLength(JSON.stringify(member)) + 1;
-    return bytes > maxBytes && index > 0;
-  });
-  return end < 0 ? members : members.slice(0, end);
 }
 
 /** The `count` members with the smallest keys behind `after`, in order. */

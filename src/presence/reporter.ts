@@ -1,3 +1,4 @@
+import { fitting } from '../paging.ts';
 import type { BackendEvents } from './backend-events.ts';
 import { type Shown, SOMEBODY, shown } from './member.ts';
 import type { Member, TrackedChannel } from './table.ts';
@@ -115,19 +116,11 @@ export class Reporter {
 
 /** In parts of so many bytes of JSON, and no more than are listed. One that is larger is a part by itself: that it is not sent is counted, and the others are. */
 function* portions(members: readonly Shown[], maxBytes: number): Generator<readonly Shown[]> {
-  let portion: Shown[] = [];
-  let bytes = 0;
-  for (const member of members) {
-    // With the comma; the last one has none.
-    const size = Buffer.byteLength(JSON.stringify(member)) + 1;
-    const isFull = portion.length === MOST_LISTED || bytes + size - 1 > maxBytes;
-    if (isFull && portion.length > 0) {
-      yield portion;
-      portion = [];
-      bytes = 0;
-    }
-    portion.push(member);
-    bytes += size;
+  // With the comma, which the last one has not.
+  const bytesOf = (member: Shown) => Buffer.byteLength(JSON.stringify(member)) + 1;
+  for (let start = 0; start < members.length; ) {
+    const portion = fitting(members.slice(start, start + MOST_LISTED), bytesOf, maxBytes + 1);
+    yield portion;
+    start += portion.length;
   }
-  yield portion;
 }
